@@ -1,0 +1,114 @@
+"""One call on its way through the broker: what came, what was decided, what went back."""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from broker.core.body import Body
+from broker.core.errors import BrokerError
+from broker.core.heads import RequestHead
+
+if TYPE_CHECKING:
+    from broker.core.plan import RoutePlan
+
+
+class CallerGone(Exception):
+    """The caller went away: nobody waits for the answer any more."""
+
+
+class CallerSide(Protocol):
+    """Hop 1's connection, as the pipeline sees it."""
+
+    peer: str
+    """The address of the peer, as text."""
+    peer_trusted: bool
+    """Whether the peer is a trusted proxy, whose forwarding fields are believed."""
+    tls: bool
+
+    @property
+    def last(self) -> bool:
+        """Whether the connection ends with the call under way, because the broker is draining."""
+
+    def send_continue(self) -> None:
+        """Tell a caller that waits for it to go on with the body (RFC 9110 section 15.2.1)."""
+
+    def reply(self, exchange: "Exchange", head: bytes, body: bytes) -> None:
+        """Send a whole answer."""
+
+    def reply_stream(self, exchange: "Exchange", head: bytes, body: Body, chunked: bool) -> "asyncio.Future[None]":
+        """Send a head and then a body as it comes; the future is done when its last byte was handed over."""
+
+    def abort(self) -> None:
+        """Reset the connection, so that the caller sees the transfer break."""
+
+    def exchange_done(self, exchange: "Exchange") -> None:
+        """The pipeline is done with the call."""
+
+    def set_deadline(self, exchange: "Exchange", due: float) -> None:
+        """Interrupt the call with `upstream_timeout` at `due` (event-loop time, seconds)."""
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "body",
+        "bytes_out",
+        "caller",
+        "caller_side",
+        "close",
+        "code",
+        "head",
+        "interruption",
+        "listener",
+        "plan",
+        "refusal",
+        "request_id",
+        "responded",
+        "running",
+        "started",
+        "status",
+        "task",
+        "upstream_seconds",
+    )
+
+    def __init__(
+        self, head: RequestHead, body: Body | None, caller_side: CallerSide, listener: str, started: float
+    ) -> None:
+        self.head = head
+        self.body = body
+        """None where the request has no body, or an empty one."""
+        self.caller_side = caller_side
+        self.listener = listener
+        self.started = started
+        """Event-loop time in seconds when the head was complete."""
+        self.plan: RoutePlan | None = None
+        self.caller = ""
+        """The configured name of the authenticated caller."""
+        self.request_id = ""
+        self.refusal: BrokerError | None = None
+        """Why the request was refused before it could be routed."""
+        self.interruption: BaseException | None = None
+        """Why the task that serves the call was cancelled."""
+        self.task: asyncio.Task[None] | None = None
+        self.running = False
+        """Whether the pipeline has taken the call up."""
+        self.close = not head.keep_alive
+        """Whether the caller's connection ends with this call."""
+        self.responded = False
+        """Whether a byte of the answer went out: from then on the only honest failure is to break off."""
+        self.status = 0
+        self.code = ""
+        self.bytes_out = 0
+        self.upstream_seconds = -1.0
+
+    @property
+    def body_pending(self) -> bool:
+        """Whether some of the request's body has not come yet."""
+        return self.body is not None and not self.body.complete
+
+    def interrupt(self, reason: BaseException) -> None:
+        """End the call from outside; the first reason counts."""
+        if self.interruption is None:
+            self.interruption = reason
+            if self.task is not None and self.running:
+                self.task.cancel()

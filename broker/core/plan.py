@@ -1,0 +1,56 @@
+"""What a route was compiled to: everything a call needs, decided when the configuration was loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from broker.core.body import Body
+from broker.core.exchange import Exchange
+from broker.core.heads import ResponseHead
+from broker.core.message import Line
+
+
+class Reply(Protocol):
+    """An upstream's answer: its head, and its body as it comes (None where it has none)."""
+
+    head: ResponseHead
+    body: Body | None
+
+    def cancel(self) -> None:
+        """Nobody takes the rest: give it up."""
+
+
+class UpstreamPort(Protocol):
+    """Where a route sends its calls."""
+
+    name: str
+
+    async def send(self, exchange: Exchange, plan: "RoutePlan") -> Reply:
+        """Make the call; raises `BrokerError`."""
+
+
+@dataclass(slots=True)
+class RoutePlan:
+    """A compiled route."""
+
+    name: str
+    listener: str
+    upstream: UpstreamPort
+    authenticate: Callable[[Exchange], str]
+    """Returns the caller's configured name; raises `caller_unauthenticated`."""
+    match_path: bytes
+    replace_path: bytes | None
+    injected: tuple[Line, ...] = field(repr=False)
+    """The credential's header lines, without the caller's."""
+    dropped: frozenset[bytes]
+    """Lower-case names of fields that never reach the upstream: hop 1's credentials and what is injected."""
+    deadline: float | None
+    """Seconds for the whole call; None: by the kind of call."""
+    max_body: int | None
+    host_header: bytes | None = None
+    """The `Host` sent upstream: None for the target's, `b""` for the caller's, else this."""
+    forwarded: str = "x-forwarded"
+    """Which fields tell the upstream about the caller: `x-forwarded`, `rfc7239` or `off`."""
+    via: bool = True
+    prefixes: dict[bytes, bytes | None] = field(default_factory=dict, repr=False)
+    """Raw field name → `Name: ` to forward it with, or None to drop it; filled as names are seen."""

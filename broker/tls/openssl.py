@@ -1,0 +1,99 @@
+"""The engine on the interpreter's own OpenSSL, through memory BIOs (`ssl.SSLObject`)."""
+
+import ssl
+from typing import Final
+
+from broker.tls.errors import TlsFailure
+
+_READ: Final = 64 * 1024
+
+
+def failure_of(error: ssl.SSLError) -> TlsFailure:
+    """Turn the library's exception into ours."""
+    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
+    message = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
+    if isinstance(error, ssl.SSLEOFError):
+        return TlsFailure("UNEXPECTED_EOF", "the peer closed the connection without close_notify")
+    return TlsFailure(error.reason or type(error).__name__, message, code)
+
+
+class OpenSslEngine:
+    """One TLS connection on an `ssl.SSLContext`; `server_name` is the SNI a client sends, None for none."""
+
+    __slots__ = ("_connected", "_in", "_out", "_ssl")
+
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool = False, server_name: str | None = None) -> None:
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._in, self._out, server_side=server_side, server_hostname=server_name)
+        self._connected = False
+
+    @property
+    def object(self) -> ssl.SSLObject:
+        """The library's object, for what only it knows (SNI callbacks)."""
+        return self._ssl
+
+    def handshake(self) -> bool:
+        try:
+            self._ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError as error:
+            raise failure_of(error) from None
+        except (ValueError, OSError) as error:
+            raise TlsFailure("HANDSHAKE", str(error)) from None
+        self._connected = True
+        return True
+
+    def feed(self, data: bytes) -> None:
+        self._in.write(data)
+
+    def feed_eof(self) -> None:
+        self._in.write_eof()
+
+    def read(self) -> bytes | None:
+        # SSLWantReadError costs more than a whole record: ask only where there is something to read.
+        if not self._in.pending and not self._in.eof and not self._ssl.pending():
+            return None
+        try:
+            return self._ssl.read(_READ)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLError as error:
+            raise failure_of(error) from None
+
+    def write(self, data: bytes) -> bytes:
+        try:
+            sent = self._ssl.write(data)
+            if sent < len(data):
+                self._write_rest(data, sent)
+        except ssl.SSLError as error:
+            raise failure_of(error) from None
+        return self._out.read()
+
+    def _write_rest(self, data: bytes, sent: int) -> None:
+        view = memoryview(data)
+        while sent < len(view):
+            sent += self._ssl.write(view[sent:])
+
+    def outgoing(self) -> bytes:
+        return self._out.read() if self._out.pending else b""
+
+    def close(self) -> bytes:
+        if self._connected:
+            try:
+                self._ssl.unwrap()
+            except (ssl.SSLError, OSError, ValueError):
+                # Raised while the peer's own close_notify is still missing; ours is in the buffer by then.
+                pass
+        return self._out.read()
+
+    def protocol(self) -> str:
+        return self._ssl.version() or ""
+
+    def cipher(self) -> str:
+        cipher = self._ssl.cipher()
+        return cipher[0] if cipher else ""
+
+    def peer_certificate(self) -> bytes | None:
+        return self._ssl.getpeercert(binary_form=True)
