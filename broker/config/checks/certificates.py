@@ -1,0 +1,98 @@
+"""Certificate and key files that the configuration names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from broker.config.checks.chains import chain_problems, date_problems
+from broker.config.checks.pem import PemError, is_issued_by, read_certificates, read_key
+from broker.config.draft import Draft
+from broker.config.faults import Loc, Problem, warning
+from broker.config.model import Certificate
+
+_OTHERS: Final = 0o077
+
+
+def server_certificates(draft: Draft) -> Iterator[Problem]:
+    """Chains and keys of listeners."""
+    for name, listener in draft.listeners.items():
+        for index, certificate in enumerate(listener.tls.certificates):
+            yield from _pair(certificate, ("listeners", name, "tls", "certificates", index))
+
+
+def trust_files(draft: Draft) -> Iterator[Problem]:
+    """Files of certificates to trust: callers' CAs, and upstreams'."""
+    for name, listener in draft.listeners.items():
+        if listener.tls.client_ca is not None:
+            yield from _client_ca(listener.tls.client_ca, ("listeners", name, "tls", "client_ca"))
+    for name, upstream in draft.upstreams.items():
+        if upstream.tls is not None and upstream.tls.ca is not None:
+            yield from _upstream_ca(upstream.tls.ca, ("upstreams", name, "tls", "ca"))
+
+
+def _pair(certificate: Certificate, at: Loc) -> Iterator[Problem]:
+    chain: list[x509.Certificate] = []
+    try:
+        chain = read_certificates(certificate.chain)
+        yield from chain_problems(chain, (*at, "chain"))
+    except PemError as error:
+        yield Problem((*at, "chain"), str(error))
+    try:
+        key = read_key(certificate.key)
+    except PemError as error:
+        yield Problem((*at, "key"), str(error))
+        return
+    if chain and _public(key.public_key()) != _leaf_key(chain[0]):
+        yield Problem((*at, "key"), "is not the key of the first certificate in `chain`")
+    yield from _private(certificate.key, (*at, "key"))
+
+
+def _private(path: Path, loc: Loc) -> Iterator[Problem]:
+    if path.stat().st_mode & _OTHERS:
+        yield warning(loc, "other users of this machine can read the private key; chmod 600 it")
+
+
+def _client_ca(path: Path, loc: Loc) -> Iterator[Problem]:
+    try:
+        certificates = read_certificates(path)
+    except PemError as error:
+        yield Problem(loc, str(error))
+        return
+    if not any(map(_is_ca, certificates)):
+        yield Problem(loc, "holds no CA certificate")
+
+
+def _upstream_ca(path: Path, loc: Loc) -> Iterator[Problem]:
+    try:
+        certificates = read_certificates(path)
+    except PemError as error:
+        yield Problem(loc, str(error))
+        return
+    for certificate in certificates:
+        for problem in date_problems(certificate, loc):
+            yield warning(loc, problem.message)
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        # Version 1 certificates know no extensions; an old root is one that signed itself.
+        return certificate.version is x509.Version.v1 and is_issued_by(certificate, certificate)
+    except ValueError:
+        return False
+
+
+def _leaf_key(leaf: x509.Certificate) -> bytes:
+    try:
+        return _public(leaf.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+
+
+def _public(key: Any) -> bytes:
+    return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

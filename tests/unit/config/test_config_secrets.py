@@ -1,0 +1,91 @@
+"""Secrets are referred to, never written, and never repeated."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from broker.config.callers import parse_username
+from broker.config.load import ConfigError, examine_text, parse_config
+from broker.config.model import BasicCredentials, SecretRef
+
+SECRETS = st.text("abcdefghijkmnpqrstuvwxyzABC123456789!*&%@:{}[],'\"#-|>", min_size=8).map(lambda s: s + "Zq7")
+
+
+@given(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True).filter(str.isascii))
+def test_references_to_the_environment(name: str) -> None:
+    reference = SecretRef.parse(f"env:{name}")
+    assert (reference.scheme, reference.rest, str(reference)) == ("env", name, f"env:{name}")
+
+
+def test_references_to_files() -> None:
+    assert SecretRef.parse("file:wms/password").rest == "wms/password"
+    for text in ("file:", "file: ", "file:../x", "file:a/../b", "file:a\0b"):
+        with pytest.raises(ValueError, match="path"):
+            SecretRef.parse(text)
+
+
+@pytest.mark.parametrize("text", ["keyvault:prod/key", "vault:kv/app#key"])
+def test_providers_to_come(text: str) -> None:
+    with pytest.raises(ValueError, match="in this build; use env: or file:"):
+        SecretRef.parse(text)
+
+
+@given(st.text(min_size=5))
+def test_a_literal_is_refused_and_not_repeated(text: str) -> None:
+    assume(not text.startswith(("env:", "file:", "vault:", "keyvault:")))
+    with pytest.raises(ValueError, match="literal secrets are not allowed") as caught:
+        SecretRef.parse(text)
+    assume(text not in "literal secrets are not allowed here; put the secret in an environment variable or a file")
+    assert text not in str(caught.value)
+
+
+@given(st.text("ABC-!ü ", min_size=1))
+def test_a_malformed_name_is_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match="name of an environment variable") as caught:
+        SecretRef.parse(f"env:{text}!Zq7")
+    assert "Zq7" not in str(caught.value)
+
+
+def test_a_username_is_text_or_a_reference() -> None:
+    assert parse_username("CORP\\svc") == "CORP\\svc"
+    assert parse_username("env:USER") == SecretRef("env", "USER")
+    for value in ("a:b", "", None, 5, "env:", "vault:x", "a\nb"):
+        with pytest.raises(ValueError):
+            parse_username(value)
+
+
+def test_a_reference_is_itself_in_a_model() -> None:
+    reference = SecretRef("env", "A")
+    made = BasicCredentials(type="basic", username="u", password=reference)
+    assert made.password is reference
+    assert made.model_dump(mode="json")["password"] == "env:A"
+
+
+PLACES = {
+    "key": "callers:\n  x: {{type: api_key, key: {0}}}",
+    "password": "callers:\n  x: {{type: basic, username: u, password: {0}}}",
+    "username": "callers:\n  x:\n    type: basic\n    username: 'a:'{0}\n    password: env:A",
+    "block": "callers:\n  x:\n    type: api_key\n    key: {0}",
+    "chain": "listeners: {{l: {{bind: 'h:1', tls: {{certificates: [{{chain: a, key: {0}}}]}}}}}}",
+    "target": "upstreams: {{u: {{targets: ['https://a:{0}@h']}}}}",
+    "credentials": "routes:\n  - credentials: {{type: bearer, token: {0}}}",
+    "whole": "routes:\n  - credentials: {0}",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@given(secret=SECRETS)
+def test_no_fault_repeats_a_secret_however_it_is_written(place: str, secret: str) -> None:
+    text = "version: 1\n" + PLACES[place].format(secret) + "\n"
+    _, faults = examine_text(text)
+    assume(not any("Zq7" in fault.path for fault in faults))
+    assert faults
+    assert not any("Zq7" in fault.message for fault in faults)
+
+
+def test_an_exception_carries_no_input(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text.replace("env:KEY", "hunter2"))
+    assert caught.value.__cause__ is None
+    assert "hunter2" not in str(caught.value)
+    assert [fault.path for fault in caught.value.faults] == ["callers.fno-dev.key"]
