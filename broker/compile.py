@@ -1,0 +1,217 @@
+"""From the configuration to plans: everything that can be decided before the first call is decided here."""
+
+import ssl
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+
+from broker.callers.authenticate import CallerCheck, any_of, public
+from broker.callers.build import build_caller
+from broker.config.model import Config, Route
+from broker.config.model import Upstream as UpstreamConfig
+from broker.core.alarms import AlarmWheel
+from broker.core.message import Line, normal
+from broker.core.plan import RoutePlan, UpstreamPort
+from broker.core.ports import SecretResolver
+from broker.core.secret import Secret, SecretUnavailable
+from broker.credentials.build import build_credentials
+from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
+from broker.rewrite.request import request_head, request_prefixes
+from broker.routing.conditions import Conditions
+from broker.routing.table import RouteTable, Rule
+from broker.secretstore.resolve import resolver
+from broker.tls.profiles import client_context
+from broker.upstream.origin import Origin, TlsSettings, UpstreamSettings
+from broker.upstream.send import Upstream
+
+
+class CompileError(Exception):
+    """A configuration that is right on paper but cannot be put to work; one line for each reason."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+
+
+@dataclass(slots=True)
+class Compiled:
+    """A configuration put to work."""
+
+    config: Config
+    tables: dict[str, RouteTable]
+    stores: dict[str, CertificateStore]
+    upstreams: dict[str, Upstream]
+    plans: list[RoutePlan]
+    secrets: list[Secret] = field(repr=False)
+
+
+def compile_config(config: Config, wheel: AlarmWheel) -> Compiled:
+    """Compile all of it, or raise `CompileError` with every reason."""
+    return _Compiler(config, wheel).run()
+
+
+class _Compiler:
+    def __init__(self, config: Config, wheel: AlarmWheel) -> None:
+        self._config = config
+        self._wheel = wheel
+        self._reasons: list[str] = []
+        self._secrets: list[Secret] = []
+        self._resolve = self._remembering(resolver(config.secrets.files))
+
+    def run(self) -> Compiled:
+        config = self._config
+        stores = {name: store for name in config.listeners if (store := self._store(name)) is not None}
+        upstreams = {
+            name: made
+            for name, upstream in config.upstreams.items()
+            if (made := self._upstream(name, upstream)) is not None
+        }
+        checks = {name: check for name in config.callers if (check := self._check(name)) is not None}
+        plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
+        if self._reasons:
+            raise CompileError(self._reasons)
+        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets)
+
+    def _remembering(self, resolve: SecretResolver) -> SecretResolver:
+        def remember(reference: object) -> Secret:
+            secret = resolve(reference)  # type: ignore[arg-type]
+            self._secrets.append(secret)
+            return secret
+
+        return remember
+
+    def _store(self, name: str) -> CertificateStore | None:
+        tls = self._config.listeners[name].tls
+        served: list[ServedCertificate] = []
+        for index, certificate in enumerate(tls.certificates):
+            try:
+                served.append(load_certificate(certificate.chain, certificate.key, tls.client_ca))
+            except (OSError, ssl.SSLError, ValueError) as error:
+                self._reasons.append(f"listeners.{name}.tls.certificates[{index}]: {error}")
+        hosts = [
+            route.match.host
+            for route in self._config.routes
+            if route.match.host is not None and self._config.listener_of(route) == name
+        ]
+        return CertificateStore(served, hosts) if len(served) == len(tls.certificates) else None
+
+    def _upstream(self, name: str, config: UpstreamConfig) -> Upstream | None:
+        try:
+            tls = upstream_tls(config)
+        except (OSError, ssl.SSLError) as error:
+            self._reasons.append(f"upstreams.{name}.tls.ca: {error}")
+            return None
+        origins = [Origin(target.host, target.port, target.authority.encode(), tls) for target in config.targets]
+        return Upstream(name, origins, upstream_settings(config), self._wheel, request_head)
+
+    def _check(self, name: str) -> CallerCheck | None:
+        try:
+            return build_caller(self._config.callers[name], self._resolve)
+        except SecretUnavailable as error:
+            self._reasons.append(f"callers.{name}: {error}")
+            return None
+
+    def _plan(self, route: Route, upstreams: dict[str, Upstream], checks: dict[str, CallerCheck]) -> RoutePlan | None:
+        try:
+            injected = self._injected(route)
+        except SecretUnavailable as error:
+            self._reasons.append(f"routes.{route.name}.credentials: {error}")
+            return None
+        upstream = upstreams.get(route.upstream)
+        names = [] if route.callers == "public" else list(route.callers)
+        if upstream is None or any(name not in checks for name in names):
+            return None
+        chosen = [(name, checks[name]) for name in names]
+        return make_plan(self._config, route, upstream, chosen, injected)
+
+    def _injected(self, route: Route) -> tuple[Line, ...]:
+        if route.credentials is None:
+            return ()
+        line = build_credentials(route.credentials, self._resolve)
+        self._secrets.append(Secret(line[1]))
+        return (line,)
+
+    def _tables(self, plans: list[RoutePlan]) -> dict[str, RouteTable]:
+        rules: dict[str, list[Rule]] = {name: [] for name in self._config.listeners}
+        for route, plan in zip(self._config.routes, plans, strict=True):
+            rules[plan.listener].append(make_rule(route, plan))
+        return {name: RouteTable(listed) for name, listed in rules.items()}
+
+
+def make_plan(
+    config: Config,
+    route: Route,
+    upstream: UpstreamPort,
+    checks: list[tuple[str, CallerCheck]],
+    injected: tuple[Line, ...],
+) -> RoutePlan:
+    """The plan of one route."""
+    listener = config.listeners[config.listener_of(route)]
+    dropped = frozenset(normal(name) for _, check in checks for name in check.consumed) | frozenset(
+        normal(name) for name, _ in injected
+    )
+    return RoutePlan(
+        name=route.name,
+        listener=config.listener_of(route),
+        upstream=upstream,
+        authenticate=any_of(checks) if checks else public,
+        match_path=route.match.path.encode(),
+        replace_path=route.path.encode() if route.path is not None else None,
+        injected=injected,
+        dropped=dropped,
+        deadline=route.deadline,
+        max_body=route.max_body,
+        host_header=_host_header(config.upstreams[route.upstream].host_header),
+        forwarded=listener.forwarded,
+        via=listener.via,
+        prefixes=request_prefixes(dropped),
+    )
+
+
+def make_rule(route: Route, plan: RoutePlan) -> Rule:
+    """What a route matches, and the plan it leads to."""
+    match = route.match
+    conditions = Conditions(
+        frozenset(method.encode() for method in match.methods),
+        match.soap_action.encode() if match.soap_action is not None else None,
+        tuple((name.encode(), value.encode()) for name, value in match.headers.items()),
+    )
+    return Rule(match.host, plan.match_path, conditions, plan)
+
+
+def _host_header(setting: str) -> bytes | None:
+    if setting == "target":
+        return None
+    return b"" if setting == "caller" else setting.encode()
+
+
+def upstream_tls(config: UpstreamConfig) -> TlsSettings | None:
+    """Hop 2's TLS; raises `OSError` or `ssl.SSLError` when its `ca` cannot be read."""
+    if config.targets[0].scheme == "http":
+        return None
+    tls = config.tls
+    if tls is None:
+        return TlsSettings(client_context("modern", None, pinned=False, verify=True), "modern", None)
+    context = client_context(tls.profile, tls.ca, pinned=bool(tls.pin_sha256), verify=not tls.unsafe_skip_verify)
+    return TlsSettings(context, tls.profile, tls.server_name, tuple(tls.pin_sha256))
+
+
+def upstream_settings(config: UpstreamConfig) -> UpstreamSettings:
+    """Deadlines and pool of an upstream. Old servers seldom say close_notify, so only `modern` insists on it."""
+    tls, times = config.tls, config.timeouts
+    strict = tls.require_close_notify if tls is not None else None
+    return UpstreamSettings(
+        connect=times.connect,
+        first_byte=times.first_byte,
+        idle=times.idle,
+        write=times.write,
+        require_close_notify=(tls is None or tls.profile == "modern") if strict is None else strict,
+        pool_idle=config.pool.idle,
+        pool_size=config.pool.size,
+    )
+
+
+def review_timestamp(config: UpstreamConfig) -> float | None:
+    """When an upstream's weak TLS is looked at again, in seconds since the epoch (midnight UTC)."""
+    if config.tls is None or config.tls.review_by is None:
+        return None
+    return datetime.combine(config.tls.review_by, time(), UTC).timestamp()

@@ -1,0 +1,105 @@
+"""The contract's metrics, collected when Prometheus asks."""
+
+import platform
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from broker import __version__
+from broker.observe.sources import CertificateDate, ReviewDate, UpstreamState
+from broker.observe.tally import Tallies
+
+
+class BrokerCollector(Collector):
+    """Turns tallies and the state of pools and certificates into metric families."""
+
+    def __init__(
+        self,
+        tallies: Tallies,
+        upstreams: Callable[[], Iterable[UpstreamState]],
+        certificates: Callable[[], Iterable[CertificateDate]],
+        reviews: Callable[[], Iterable[ReviewDate]],
+    ) -> None:
+        self._tallies = tallies
+        self._upstreams = upstreams
+        self._certificates = certificates
+        self._reviews = reviews
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self._routes()
+        yield from self._pools()
+        yield from self._dates()
+        yield from self._process()
+
+    def _routes(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("broker_requests", "Calls answered.", labels=["route", "method", "status"])
+        errors = CounterMetricFamily("broker_errors", "Answers the broker made itself.", labels=["route", "code"])
+        in_flight = GaugeMetricFamily("broker_requests_in_flight", "Calls under way.", labels=["route"])
+        duration = HistogramMetricFamily(
+            "broker_request_duration_seconds", "From a call's head to its answer's last byte.", labels=["route"]
+        )
+        for name, tally in self._tallies.routes.items():
+            for (method, status), count in tally.requests.items():
+                requests.add_metric([name, method.decode("ascii"), str(status)], count)
+            for code, count in tally.errors.items():
+                errors.add_metric([name, code], count)
+            in_flight.add_metric([name], tally.in_flight)
+            duration.add_metric([name], tally.duration.buckets(), tally.duration.total)
+        yield from (requests, errors, in_flight, duration)
+
+    def _pools(self) -> Iterator[Metric]:
+        duration = HistogramMetricFamily(
+            "broker_upstream_duration_seconds", "From sending a call to its answer's head.", labels=["upstream"]
+        )
+        for name, histogram in self._tallies.upstreams.items():
+            duration.add_metric([name], histogram.buckets(), histogram.total)
+        connections = GaugeMetricFamily(
+            "broker_upstream_connections", "Connections to upstreams.", labels=["upstream", "state"]
+        )
+        handshakes = CounterMetricFamily(
+            "broker_upstream_tls_handshakes",
+            "TLS handshakes with upstreams.",
+            labels=["upstream", "protocol", "cipher"],
+        )
+        retries = CounterMetricFamily("broker_upstream_retries", "Calls tried again.", labels=["upstream", "reason"])
+        for upstream in self._upstreams():
+            connections.add_metric([upstream.name, "idle"], upstream.idle)
+            connections.add_metric([upstream.name, "busy"], upstream.busy)
+            for (protocol, cipher), count in upstream.handshakes.items():
+                handshakes.add_metric([upstream.name, protocol, cipher], count)
+            for reason, count in upstream.retries.items():
+                retries.add_metric([upstream.name, reason], count)
+        yield from (duration, connections, handshakes, retries)
+
+    def _dates(self) -> Iterator[Metric]:
+        expiry = GaugeMetricFamily(
+            "broker_certificate_not_after_timestamp_seconds", "When a certificate expires.", labels=["place", "subject"]
+        )
+        for certificate in self._certificates():
+            expiry.add_metric([certificate.place, certificate.subject], certificate.not_after)
+        review = GaugeMetricFamily(
+            "broker_tls_exception_review_timestamp_seconds", "When weak TLS is looked at again.", labels=["upstream"]
+        )
+        for date in self._reviews():
+            review.add_metric([date.upstream], date.timestamp)
+        yield from (expiry, review)
+
+    def _process(self) -> Iterator[Metric]:
+        refused = CounterMetricFamily(
+            "broker_connections_refused", "Connections closed at the limit.", labels=["listener"]
+        )
+        for listener, count in self._tallies.refused_connections.items():
+            refused.add_metric([listener], count)
+        reloads = CounterMetricFamily("broker_config_reload", "Configurations loaded.", labels=["outcome"])
+        for outcome, count in self._tallies.reloads.items():
+            reloads.add_metric([outcome], count)
+        last = GaugeMetricFamily(
+            "broker_config_last_reload_success_timestamp_seconds", "When the running configuration was loaded."
+        )
+        last.add_metric([], self._tallies.last_reload)
+        build = GaugeMetricFamily("broker_build_info", "What is running.", labels=["version", "python", "openssl"])
+        build.add_metric([__version__, platform.python_version(), ssl.OPENSSL_VERSION], 1)
+        yield from (refused, reloads, last, build)

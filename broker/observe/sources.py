@@ -1,0 +1,32 @@
+"""What the metrics want to know of the parts that keep their own state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """An upstream's connections and counts."""
+
+    name: str
+    idle: int
+    busy: int
+    handshakes: Mapping[tuple[str, str], int]
+    retries: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDate:
+    """When a certificate expires, in seconds since the epoch."""
+
+    place: str
+    subject: str
+    not_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDate:
+    """When an exception is looked at again, in seconds since the epoch."""
+
+    upstream: str
+    timestamp: float

@@ -1,0 +1,71 @@
+"""Counts and histograms at the price of an addition: the event loop is the only writer, the scrape the only reader."""
+
+from bisect import bisect_left
+from typing import Final
+
+BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the duration histograms, in seconds."""
+
+
+class Histogram:
+    """Durations in seconds, in the buckets of `BOUNDS`."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative buckets as Prometheus wants them."""
+        rows: list[tuple[str, float]] = []
+        running = 0
+        for bound, count in zip((*map(str, BOUNDS), "+Inf"), self.counts, strict=True):
+            running += count
+            rows.append((bound, float(running)))
+        return rows
+
+
+class RouteTally:
+    """What happened on one route."""
+
+    __slots__ = ("duration", "errors", "in_flight", "requests")
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[bytes, int], int] = {}
+        self.errors: dict[str, int] = {}
+        self.duration = Histogram()
+        self.in_flight = 0
+
+
+class Tallies:
+    """All counts of the process, by configured name."""
+
+    UNMATCHED: Final = "-"
+    """The route label of requests that no route took."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, RouteTally] = {self.UNMATCHED: RouteTally()}
+        self.upstreams: dict[str, Histogram] = {}
+        self.refused_connections: dict[str, int] = {}
+        self.reloads: dict[str, int] = {"success": 0, "failure": 0}
+        self.last_reload = 0.0
+
+    def route(self, name: str) -> RouteTally:
+        """The tally of a route."""
+        tally = self.routes.get(name)
+        if tally is None:
+            tally = self.routes[name] = RouteTally()
+        return tally
+
+    def upstream(self, name: str) -> Histogram:
+        """The durations of an upstream."""
+        histogram = self.upstreams.get(name)
+        if histogram is None:
+            histogram = self.upstreams[name] = Histogram()
+        return histogram

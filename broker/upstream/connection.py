@@ -1,0 +1,296 @@
+"""A connection to a legacy endpoint: the client side of HTTP/1.x, one call at a time."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from time import monotonic
+
+from broker.core.alarms import Alarm, AlarmWheel
+from broker.core.body import Body
+from broker.core.errors import BrokerError
+from broker.core.heads import Framing, ResponseHead
+from broker.http1.errors import ProtocolError
+from broker.http1.response_parser import ResponseParser
+from broker.http1.writer import BodyWriter
+from broker.tls.engine import TlsEngine
+from broker.tls.errors import TlsFailure
+from broker.tls.stream import SecureStream
+from broker.upstream.origin import UpstreamSettings
+
+_PEEK = int(socket.MSG_PEEK) | int(socket.MSG_DONTWAIT)
+
+
+class Stale(Exception):
+    """A kept connection ended before a byte of the answer came: the endpoint had given it up."""
+
+
+class Answer:
+    """An upstream's answer: its head, and its body as it comes."""
+
+    __slots__ = ("_connection", "body", "head")
+
+    def __init__(self, head: ResponseHead, body: Body | None, connection: "UpstreamConnection") -> None:
+        self.head = head
+        self.body = body
+        self._connection = connection
+
+    def cancel(self) -> None:
+        """Nobody takes the rest of the body: reset the connection, unless it has come already."""
+        if self.body is not None and not self.body.complete:
+            self._connection.cancel()
+
+
+class UpstreamConnection(SecureStream):
+    """One connection of a pool. Exactly one call at a time; `released` is called when it is free or gone."""
+
+    __slots__ = (
+        "_alarm",
+        "_answer",
+        "_answered",
+        "_loop",
+        "_parser",
+        "_ready_future",
+        "_released",
+        "_request_sent",
+        "_settings",
+        "_used_before",
+        "_wheel",
+        "_writer",
+        "idle_since",
+        "reusable",
+        "sock",
+    )
+
+    def __init__(
+        self,
+        engine: TlsEngine | None,
+        sock: socket.socket,
+        settings: UpstreamSettings,
+        wheel: AlarmWheel,
+        released: Callable[["UpstreamConnection"], None],
+    ) -> None:
+        super().__init__(engine)
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._wheel = wheel
+        self._released = released
+        self._alarm = Alarm(self._ring)
+        self._parser = ResponseParser(self)
+        self._ready_future: asyncio.Future[None] = self._loop.create_future()
+        self._answered: asyncio.Future[Answer] | None = None
+        self._answer: Answer | None = None
+        self._writer: BodyWriter | None = None
+        self._request_sent = True
+        self._used_before = False
+        self.sock = sock
+        self.idle_since = 0.0
+        self.reusable = True
+        """Whether the connection may serve another call after this one."""
+
+    # Being made.
+
+    async def ready(self) -> None:
+        """Wait for TLS. Raises `TlsFailure`, or `OSError` when the transport went away."""
+        await self._ready_future
+
+    @property
+    def engine(self) -> TlsEngine | None:
+        """The TLS engine, for what was negotiated."""
+        return self._engine
+
+    def established(self) -> None:
+        if not self._ready_future.done():
+            self._ready_future.set_result(None)
+
+    def tls_failed(self, failure: TlsFailure) -> None:
+        if not self._ready_future.done():
+            self._ready_future.set_exception(failure)
+            return
+        self._break(BrokerError("upstream_tls_failed", "TLS broke during the call.", cause=str(failure)))
+
+    # Making a call.
+
+    def alive(self) -> bool:
+        """Whether an idle connection is still good: the kernel holds neither an end nor unasked bytes."""
+        if self.closing or self._parser.surplus:
+            return False
+        try:
+            self.sock.recv(1, _PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def call(self, method: bytes, head: bytes, body: Body | None, chunked: bool) -> "asyncio.Future[Answer]":
+        """Send a request; the future gives the answer's head, and may raise `Stale` or `BrokerError`."""
+        self._parser.expect(method)
+        self._answer = None
+        answered = self._answered = self._loop.create_future()
+        self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
+        whole = body.take() if body is not None else b""
+        if whole is not None and not chunked:
+            self._request_sent = True
+            self.send(head + whole if whole else head)
+        else:
+            self._request_sent = False
+            self.send(head)
+            self._send_body(body, chunked)
+        return answered
+
+    def _send_body(self, body: Body | None, chunked: bool) -> None:
+        assert body is not None  # noqa: S101 - a request without a body was sent whole
+        self._writer = BodyWriter(self, body, chunked=chunked, done=self._sent, broken=self._request_broke)
+        body.drain(self._writer)
+
+    def _sent(self) -> None:
+        self._request_sent = True
+        self._writer = None
+        if self._parser.done:
+            self._release()
+
+    def _request_broke(self, _: Exception) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Give the call up: the endpoint must not take what it got for a whole request."""
+        self.reusable = False
+        self._writer = None
+        answered = self._answered
+        if answered is not None and not answered.done():
+            answered.cancel()
+        self.abort()
+
+    # What the parser tells.
+
+    def on_response(self, head: ResponseHead) -> None:
+        body = None
+        if head.framing is not Framing.NONE and not (head.framing is Framing.LENGTH and head.length == 0):
+            body = Body(self)
+        self.reusable = self.reusable and head.keep_alive
+        self._answer = Answer(head, body, self)
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(self._answer)
+
+    def on_response_data(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is not None and answer.body is not None:
+            answer.body.feed(data)
+
+    def on_response_end(self) -> None:
+        self._alarm.cancel()
+        answer = self._answer
+        if answer is not None and answer.body is not None:
+            answer.body.finish()
+        if self._request_sent:
+            self._release()
+        else:
+            self.reusable = False
+            self._detach_request()
+
+    def _detach_request(self) -> None:
+        """The answer is complete before the request is: nobody reads on, so nothing more is sent."""
+        self.close()
+        self._released(self)
+
+    def _release(self) -> None:
+        self._used_before = True
+        self._answered = None
+        self.idle_since = monotonic()
+        if not self.reusable:
+            self.close()
+        self._released(self)
+
+    # The stream below.
+
+    def received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser.done:
+            self.reusable = False
+            self.abort()
+            return
+        self._alarm.due = monotonic() + self._settings.idle
+        try:
+            parser.feed(data)
+        except ProtocolError as error:
+            self._broke_protocol(error)
+            return
+        if parser.surplus:
+            self.reusable = False
+            self.close()
+        elif not parser.done:
+            self._wheel.set(self._alarm, self._alarm.due)
+
+    def ended(self, clean: bool) -> None:
+        if not self._parser.done:
+            try:
+                if not clean and self._settings.require_close_notify:
+                    raise ProtocolError("the upstream cut TLS off without close_notify")
+                if self._stale():
+                    self._fail_answer(Stale())
+                else:
+                    self._parser.feed_eof()
+            except ProtocolError as error:
+                self._broke_protocol(error)
+                return
+        self.reusable = False
+        self.close()
+
+    def lost(self, error: Exception | None) -> None:
+        self._alarm.cancel()
+        self.reusable = False
+        if not self._ready_future.done():
+            self._ready_future.set_exception(error or ConnectionResetError("closed during the TLS handshake"))
+        if not self._parser.done:
+            if self._stale():
+                self._fail_answer(Stale())
+            else:
+                self._break(BrokerError("upstream_protocol_error", _CUT, cause=str(error or "closed")))
+        self._released(self)
+
+    def _stale(self) -> bool:
+        return self._used_before and not self._parser.started
+
+    def _broke_protocol(self, error: ProtocolError) -> None:
+        detail = f"{error.reason[:1].upper()}{error.reason[1:]}."
+        self._break(BrokerError("upstream_protocol_error", detail))
+
+    def _break(self, error: BrokerError) -> None:
+        self.reusable = False
+        self._fail_answer(error)
+        self.abort()
+
+    def _fail_answer(self, error: Exception) -> None:
+        answered = self._answered
+        if answered is not None and not answered.done():
+            answered.set_exception(error)
+        elif self._answer is not None and self._answer.body is not None:
+            self._answer.body.fail(error)
+
+    # Backpressure and deadlines.
+
+    def writable(self) -> None:
+        if self._writer is not None:
+            self._writer.writable()
+
+    def pause_body(self) -> None:
+        self._alarm.cancel()
+        self.pause_reading()
+
+    def resume_body(self) -> None:
+        if not self._parser.done:
+            self._wheel.set(self._alarm, monotonic() + self._settings.idle)
+        self.resume_reading()
+
+    def _ring(self) -> None:
+        if self._parser.done:
+            return
+        if not self._request_sent and self._answer is None:
+            # The caller still sends: its own deadlines watch over that.
+            self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
+            return
+        what = "did not answer" if self._answer is None else "stopped in the middle of its answer"
+        self._break(BrokerError("upstream_timeout", f"The upstream {what} in time."))
+
+
+_CUT = "The upstream closed the connection before its answer was complete."

@@ -1,0 +1,104 @@
+"""New connections to a target: name, TCP, TLS, pin; and errors that say what to change."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from broker.core.alarms import AlarmWheel
+from broker.core.errors import BrokerError
+from broker.tls.errors import TlsFailure
+from broker.tls.explain import explain
+from broker.tls.openssl import OpenSslEngine
+from broker.tls.pins import check_pin
+from broker.upstream.connection import UpstreamConnection
+from broker.upstream.origin import Origin, TlsSettings, UpstreamSettings
+
+Released = Callable[[UpstreamConnection], None]
+
+
+async def dial(origin: Origin, settings: UpstreamSettings, wheel: AlarmWheel, released: Released) -> UpstreamConnection:
+    """Connect within `settings.connect` seconds, TLS included. Raises `BrokerError`."""
+    try:
+        async with asyncio.timeout(settings.connect):
+            sock = await _connect(origin)
+    except TimeoutError:
+        raise BrokerError("upstream_connect_failed", "The upstream did not accept a connection in time.") from None
+    except OSError as error:
+        raise BrokerError("upstream_connect_failed", _why(error), cause=str(error)) from None
+    return await _establish(origin, sock, settings, wheel, released)
+
+
+async def _connect(origin: Origin) -> socket.socket:
+    """A connected non-blocking socket; every address of the name is tried in turn."""
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    failure: OSError = OSError("the name has no address")
+    for family, kind, protocol, _, address in addresses:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+async def _establish(
+    origin: Origin, sock: socket.socket, settings: UpstreamSettings, wheel: AlarmWheel, released: Released
+) -> UpstreamConnection:
+    loop = asyncio.get_running_loop()
+    tls = origin.tls
+    engine = None if tls is None else OpenSslEngine(tls.context, server_name=origin.server_name)
+    _, connection = await loop.create_connection(
+        lambda: UpstreamConnection(engine, sock, settings, wheel, released), sock=sock
+    )
+    if tls is None:
+        return connection
+    try:
+        async with asyncio.timeout(settings.connect):
+            await connection.ready()
+        if tls.pins:
+            check_pin(_certificate(connection), tls.pins, modern=tls.profile == "modern")
+    except BaseException as error:
+        connection.abort()
+        failure = _tls_failure(error)
+        if failure is None:
+            raise
+        raise _explained(failure, tls) from None
+    return connection
+
+
+def _tls_failure(error: BaseException) -> TlsFailure | None:
+    if isinstance(error, TlsFailure):
+        return error
+    if isinstance(error, TimeoutError):
+        return TlsFailure("TIMEOUT", "the TLS handshake timed out")
+    if isinstance(error, OSError):
+        return TlsFailure("CONNECTION_RESET", str(error))
+    return None
+
+
+def _explained(failure: TlsFailure, tls: TlsSettings) -> BrokerError:
+    return BrokerError(
+        "upstream_tls_failed", explain(failure, tls.profile), cause=f"{failure.reason}: {failure.message}"
+    )
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "The upstream refused the connection."
+    if isinstance(error, socket.gaierror):
+        return "The upstream's name cannot be resolved."
+    return "The upstream cannot be reached."
+
+
+def _certificate(connection: UpstreamConnection) -> bytes | None:
+    engine = connection.engine
+    return None if engine is None else engine.peer_certificate()

@@ -1,0 +1,87 @@
+"""Kept connections of one target: the last used is used first, so that the surplus ages out."""
+
+from collections import deque
+from time import monotonic
+
+from broker.core.alarms import Alarm, AlarmWheel
+from broker.upstream.connection import UpstreamConnection
+from broker.upstream.dial import dial
+from broker.upstream.origin import Origin, UpstreamSettings
+
+
+class Pool:
+    """Idle connections to one origin, and the way to new ones."""
+
+    def __init__(self, origin: Origin, settings: UpstreamSettings, wheel: AlarmWheel) -> None:
+        self.origin = origin
+        self._settings = settings
+        self._wheel = wheel
+        self._idle: deque[UpstreamConnection] = deque()
+        self._busy: set[UpstreamConnection] = set()
+        self._expiry = Alarm(self._expire)
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a call."""
+        return len(self._idle)
+
+    @property
+    def busy(self) -> int:
+        """How many connections serve a call."""
+        return len(self._busy)
+
+    def take(self) -> UpstreamConnection | None:
+        """A kept connection that is still good, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.alive():
+                self._busy.add(connection)
+                return connection
+            connection.abort()
+        return None
+
+    async def fresh(self) -> UpstreamConnection:
+        """A new connection; raises `BrokerError`."""
+        connection = await dial(self.origin, self._settings, self._wheel, self._released)
+        self._busy.add(connection)
+        return connection
+
+    def _released(self, connection: UpstreamConnection) -> None:
+        if connection in self._busy:
+            self._busy.discard(connection)
+            if connection.reusable and not connection.closing:
+                self._keep(connection)
+        elif connection.closing:
+            self._forget(connection)
+
+    def _keep(self, connection: UpstreamConnection) -> None:
+        if self._closed or len(self._idle) >= self._settings.pool_size:
+            connection.close()
+            return
+        self._idle.append(connection)
+        if len(self._idle) == 1:
+            self._watch(connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        try:
+            self._idle.remove(connection)
+        except ValueError:
+            pass
+
+    def _watch(self, oldest: UpstreamConnection) -> None:
+        self._wheel.set(self._expiry, oldest.idle_since + self._settings.pool_idle)
+
+    def _expire(self) -> None:
+        before = monotonic() - self._settings.pool_idle
+        while self._idle and self._idle[0].idle_since <= before:
+            self._idle.popleft().close()
+        if self._idle:
+            self._watch(self._idle[0])
+
+    def close(self) -> None:
+        """Close what is idle; what is busy closes when its call ends."""
+        self._closed = True
+        self._expiry.cancel()
+        while self._idle:
+            self._idle.pop().close()
