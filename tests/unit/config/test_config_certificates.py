@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broker.config.checks import chains
 from broker.config.load import check, load
 
 Save = Callable[[str, bytes], Path]
