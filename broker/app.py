@@ -46,7 +46,6 @@ class App:
         self._compiled: Compiled | None = None
         self._wheel: AlarmWheel | None = None
         self._observer: Observer | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._ready = False
 
     async def start(self) -> None:
@@ -108,13 +107,11 @@ class App:
         return self._compiled, self._wheel
 
     def _server(self, table: RouteTable):  # type: ignore[no-untyped-def]
-        observer, tasks = self._observer, self._tasks
+        observer = self._observer
         loop = asyncio.get_running_loop()
 
         def start(exchange: Exchange) -> None:
-            task = exchange.task = loop.create_task(serve(exchange, table, observer))  # type: ignore[arg-type]
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            exchange.task = loop.create_task(serve(exchange, table, observer))  # type: ignore[arg-type]
 
         return start
 
@@ -127,7 +124,7 @@ class App:
     async def drain(self) -> None:
         """Stop accepting, let calls under way finish within `drain_timeout`, then stop."""
         compiled, _ = self._running()
-        log.info("draining", extra={"event": "draining", "calls": len(self._tasks)})
+        log.info("draining", extra={"event": "draining", "calls": len(self._calls())})
         await self.stop(drain_seconds=compiled.config.drain_timeout)
 
     async def stop(self, drain_seconds: float) -> None:
@@ -139,12 +136,16 @@ class App:
             async with asyncio.timeout(max(drain_seconds, 0.05)):
                 await asyncio.gather(*(listener.drained() for listener in self.listeners.values()))
         except TimeoutError:
-            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(self._tasks)})
+            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(self._calls())})
+        calls = self._calls()
         for listener in self.listeners.values():
             listener.abort()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+        if calls:
+            await asyncio.wait(calls, timeout=5)
         await self._close()
+
+    def _calls(self) -> list[asyncio.Task[None]]:
+        return [task for listener in self.listeners.values() for task in listener.calls()]
 
     async def _close(self) -> None:
         if self._compiled is not None:

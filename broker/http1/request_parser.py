@@ -179,9 +179,10 @@ class RequestParser:
     def _read_head(self) -> RequestHead:
         http10 = self._read_version()
         fields = sort_lines(self._lines)
-        self._check_size()
+        if self._fed + len(self._data) > self._limits.header_bytes or len(self._lines) > self._limits.headers:
+            self._check_size()
         authority, target = split_target(self._target)
-        if has_dot_segments(target.partition(b"?")[0]):
+        if has_dot_segments(target):
             raise ProtocolError("the path has a `..` segment")
         authority = self._read_authority(authority, fields, http10)
         head = RequestHead(

@@ -40,9 +40,10 @@ def host_of(authority: bytes) -> str:
     return host.decode("ascii").rstrip(".")
 
 
-def has_dot_segments(path: bytes) -> bool:
-    """Whether a path climbs: a `..` segment, plain or percent-encoded, also between backslashes or before `;`."""
-    if b".." not in path and b"%2" not in path:
+def has_dot_segments(target: bytes) -> bool:
+    """Whether the path climbs: a `..` segment, plain or percent-encoded, also between backslashes or before `;`."""
+    if b".." not in target and b"%2" not in target:
         return False
+    path = target.partition(b"?")[0]
     plain = _ENCODED.sub(lambda match: _DECODED[match[1].lower()], path).replace(b"\\", b"/")
     return any(segment.partition(b";")[0] == b".." for segment in plain.split(b"/"))

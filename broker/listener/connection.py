@@ -150,6 +150,11 @@ class ServerConnection(SecureStream):
         deadlines.write_left = self.waiting
         self._arm("write", deadlines.settings.write)
 
+    @property
+    def call(self) -> "asyncio.Task[None] | None":
+        """The task that serves the call under way."""
+        return self._current.task if self._current is not None else None
+
     # What the parser tells.
 
     def on_request(self, head: RequestHead) -> None:
@@ -282,9 +287,8 @@ class ServerConnection(SecureStream):
         return sent
 
     def set_deadline(self, exchange: Exchange, due: float) -> None:
-        deadlines = self._deadlines
-        deadlines.call = due
-        self._host.wheel.set(self._alarm, deadlines.next())
+        self._deadlines.call = due
+        self._watch(due)
 
     def pause_body(self) -> None:
         self._deadlines.body = self._deadlines.rate = inf
@@ -303,8 +307,14 @@ class ServerConnection(SecureStream):
         self._arm("phase", seconds)
 
     def _arm(self, which: str, seconds: float) -> None:
-        setattr(self._deadlines, which, monotonic() + seconds)
-        self._host.wheel.set(self._alarm, self._deadlines.next())
+        due = monotonic() + seconds
+        setattr(self._deadlines, which, due)
+        self._watch(due)
+
+    def _watch(self, due: float) -> None:
+        """Have the alarm ring at `due` at the latest; that it may ring earlier costs only a look."""
+        if due < self._alarm.due:
+            self._host.wheel.set(self._alarm, due)
 
     def _expect_body(self) -> None:
         deadlines, now = self._deadlines, monotonic()

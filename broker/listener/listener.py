@@ -95,6 +95,10 @@ class Listener:
         for connection in list(self._connections):
             connection.drain()
 
+    def calls(self) -> list[asyncio.Task[None]]:
+        """The calls under way."""
+        return [task for connection in self._connections if (task := connection.call) is not None]
+
     async def drained(self) -> None:
         """Wait until no caller is connected."""
         await self._empty.wait()

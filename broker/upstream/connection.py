@@ -209,7 +209,6 @@ class UpstreamConnection(SecureStream):
             self.reusable = False
             self.abort()
             return
-        self._alarm.due = monotonic() + self._settings.idle
         try:
             parser.feed(data)
         except ProtocolError as error:
@@ -218,8 +217,8 @@ class UpstreamConnection(SecureStream):
         if parser.surplus:
             self.reusable = False
             self.close()
-        elif not parser.done:
-            self._wheel.set(self._alarm, self._alarm.due)
+        elif not parser.done and not self._paused:
+            self._wheel.set(self._alarm, monotonic() + self._settings.idle)
 
     def ended(self, clean: bool) -> None:
         if not self._parser.done:

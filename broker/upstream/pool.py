@@ -31,11 +31,15 @@ class Pool:
         """How many connections serve a call."""
         return len(self._busy)
 
-    def take(self) -> UpstreamConnection | None:
-        """A kept connection that is still good, or None."""
+    def take(self, *, certain: bool) -> UpstreamConnection | None:
+        """A kept connection, or None.
+
+        The event loop drops those that it saw end. `certain` asks the kernel too, for calls that cannot be repeated:
+        it may know of an end that the loop has not come to yet.
+        """
         while self._idle:
             connection = self._idle.pop()
-            if connection.alive():
+            if not certain or connection.alive():
                 self._busy.add(connection)
                 return connection
             connection.abort()

@@ -51,15 +51,16 @@ class Upstream:
 
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
         """Make the call; raises `BrokerError`. A cancelled call resets its connection."""
+        repeatable = exchange.body is None and exchange.head.method in _SAFE
         while True:
             pool = self.pools[next(self._turn) % len(self.pools)] if len(self.pools) > 1 else self.pools[0]
-            connection = pool.take()
+            connection = pool.take(certain=not repeatable)
             if connection is None:
                 pool, connection = await self._connect(pool)
             try:
                 return await self._call(connection, exchange, plan, pool.origin)
             except Stale:
-                if exchange.body is not None or exchange.head.method not in _SAFE:
+                if not repeatable:
                     raise BrokerError("upstream_protocol_error", _STALE) from None
                 self.stats.count_retry("stale_connection")
 
