@@ -31,7 +31,9 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@# Debian keeps ensurepip in a package of its own; the system's pip can fill the environment as well.
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && \
+	    $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e .

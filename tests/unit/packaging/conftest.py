@@ -1,12 +1,8 @@
 """What the packaging tests share: where things are."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-# Rendering needs Helm's own engine. Where that package is not installed, the chart is still held to its schema.
-collect_ignore = [] if find_spec("helm_python") else ["test_chart_rendered.py"]
 
 
 @pytest.fixture(scope="session")

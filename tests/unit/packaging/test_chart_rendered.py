@@ -11,6 +11,8 @@ import yaml
 
 from broker.config.model import Config
 
+pytest.importorskip("helm_python", reason="needs helm-python-sdk, which exists for Linux on x86-64")
+
 # In a process of its own: the engine brings a runtime with threads and signal handlers.
 _ENGINE = """
 import json, sys
