@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import time
 from pathlib import Path
@@ -62,7 +63,7 @@ class App:
         self._compiled = compile_config(config, self._wheel)
         for secret in self._compiled.secrets:
             self.redactor.add(secret.reveal())
-        self._observer = Observer(self.tallies, AccessLog(self._wheel) if config.log.access else None)
+        self._observer = Observer(self.tallies, AccessLog(self._wheel, self.redactor) if config.log.access else None)
         for plan in self._compiled.plans:
             self.tallies.route(plan.name)
         raise_descriptor_limit()
@@ -197,7 +198,7 @@ class App:
 
 def reason(error: OSError) -> str:
     """An `OSError` in words: the event loop wraps the system's in its own."""
-    return error.strerror.rpartition("]")[2].strip(" :").lower() if error.strerror else str(error)
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def raise_descriptor_limit() -> None:

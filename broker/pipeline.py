@@ -60,7 +60,8 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
 def admit(exchange: Exchange, plan: RoutePlan) -> None:
     """Hold the call to its limits, start its clock, and let a waiting caller send its body."""
     head = exchange.head
-    if plan.max_body is not None and head.length > plan.max_body:
+    come = exchange.body.size if exchange.body is not None else 0
+    if plan.max_body is not None and max(head.length, come) > plan.max_body:
         raise BrokerError("body_too_large")
     exchange.caller_side.set_deadline(exchange, exchange.started + call_seconds(plan.deadline, head))
     body = exchange.body

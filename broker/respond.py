@@ -1,8 +1,9 @@
 """The one place where an error becomes an answer: problem+json (RFC 9457), or a SOAP fault of the caller's version."""
 
 import json
+import re
 from email.utils import formatdate
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape as escape_markup
 
 from broker.core.errors import BrokerError, Source
 from broker.core.exchange import Exchange
@@ -28,6 +29,9 @@ _REASONS = {
     505: "HTTP Version Not Supported",
 }
 
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Characters that no XML document may hold (XML 1.0 section 2.2)."""
+
 _SOAP11 = """<?xml version="1.0" encoding="utf-8"?>
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><soap:Fault>\
 <faultcode>soap:{role}</faultcode><faultstring xml:lang="en">{title}: {detail}</faultstring>\
@@ -38,6 +42,11 @@ _SOAP12 = """<?xml version="1.0" encoding="utf-8"?>
 <soap:Code><soap:Value>soap:{role}</soap:Value></soap:Code>\
 <soap:Reason><soap:Text xml:lang="en">{title}: {detail}</soap:Text></soap:Reason>\
 <soap:Detail>{problem}</soap:Detail></soap:Fault></soap:Body></soap:Envelope>"""
+
+
+def escape(text: str) -> str:
+    """Any text as character data of XML."""
+    return escape_markup(_NOT_XML.sub("\ufffd", text))
 
 
 def soap_version(head: RequestHead) -> str | None:

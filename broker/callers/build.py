@@ -6,6 +6,7 @@ from broker.callers.basic import BasicCheck
 from broker.config.model import ApiKeyCaller, BasicCaller
 from broker.config.secret_ref import SecretRef
 from broker.core.ports import SecretResolver
+from broker.core.secret import SecretUnavailable
 
 
 def build_caller(caller: ApiKeyCaller | BasicCaller, resolve: SecretResolver) -> CallerCheck:
@@ -14,4 +15,6 @@ def build_caller(caller: ApiKeyCaller | BasicCaller, resolve: SecretResolver) ->
         return ApiKeyCheck(caller.header, resolve(caller.key).reveal())
     username = caller.username
     name = resolve(username).reveal() if isinstance(username, SecretRef) else username.encode()
+    if b":" in name:
+        raise SecretUnavailable(f"{username}: a user name holds no colon (RFC 7617)")
     return BasicCheck(name, resolve(caller.password).reveal())

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import sys
-from urllib.parse import urlsplit
 
 from broker.callers.build import build_caller
 from broker.cli.common import add_config, load_or_complain
@@ -30,6 +29,8 @@ NAME = "explain"
 HELP = "say which route a request takes, why, and what would be sent upstream; secrets masked"
 MASK = b"***"
 PEER = "192.0.2.1"
+PRIVATE = frozenset({"authorization", "cookie", "x-api-key", "api-key", "ocp-apim-subscription-key"})
+"""Fields whose values are secrets of the caller."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,13 +68,21 @@ def run(args: argparse.Namespace) -> int:
 
 def request_bytes(method: str, url: str, headers: list[str]) -> bytes:
     """The request as its caller would send it."""
-    parts = urlsplit(url if "://" in url else "https://localhost" + url)
-    at = url.find("/", url.find("://") + 3) if "://" in url else 0
-    target = url[at:] if at >= 0 else "/"
+    host, target = split_url(url.partition("#")[0])
     lines = [f"{method.upper()} {target} HTTP/1.1"]
     if not any(line.lower().startswith("host:") for line in headers):
-        lines.append(f"Host: {parts.netloc}")
+        lines.append(f"Host: {host}")
     return "\r\n".join([*lines, *headers, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """(authority, target) of a URL, the target as written; a bare path is asked of localhost."""
+    if url.startswith("/"):
+        return "localhost", url
+    rest = url.partition("://")[2] or url
+    end = next((at for at, char in enumerate(rest) if char in "/?"), len(rest))
+    authority, target = rest[:end].rpartition("@")[2], rest[end:]
+    return authority, target if target.startswith("/") else "/" + target
 
 
 def parse_request(data: bytes) -> RequestHead:
@@ -173,7 +182,17 @@ def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> No
     print("sent       (secrets masked)\n")
     text = request_head(exchange, plan, upstream.targets[0].authority.encode()).decode("utf-8", "replace")
     for line in text.rstrip().split("\r\n"):
-        print(f"    {line}")
+        print(f"    {masked_line(line)}")
+
+
+def masked_line(line: str) -> str:
+    """A line of the head, without the caller's own secrets where they are passed on."""
+    name, colon, value = line.partition(": ")
+    if not colon or name.lower() not in PRIVATE:
+        return line
+    scheme, space, _ = value.partition(" ")
+    shown = scheme + space if space and name.lower() == "authorization" else ""
+    return f"{name}: {shown}{MASK.decode()}"
 
 
 def because(route: Route) -> str:

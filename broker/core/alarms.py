@@ -7,9 +7,12 @@ is not due yet. Only a due time *earlier* than the filed one costs anything.
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable
 from math import ceil, inf
 from time import monotonic
+
+log = logging.getLogger(__name__)
 
 TICK = 0.05
 """Resolution in seconds; an alarm rings up to one tick late, never early."""
@@ -88,6 +91,10 @@ class AlarmWheel:
         alarm.filed = inf
         if alarm.due <= now:
             alarm.due = inf
-            alarm.callback()
+            try:
+                alarm.callback()
+            except Exception:
+                # One connection's failure must not take the deadlines of all others with it.
+                log.exception("a deadline's callback failed")
         elif alarm.due != inf:
             self._file(alarm)

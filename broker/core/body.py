@@ -45,7 +45,9 @@ class Body:
         self.size = 0
 
     def feed(self, data: bytes) -> None:
-        """The source has more."""
+        """The source has more; after a failure nobody wants it."""
+        if self.error is not None:
+            return
         self.size += len(data)
         if self._sink is not None:
             self._sink.write(data)
@@ -56,8 +58,12 @@ class Body:
             self.pause()
 
     def finish(self) -> None:
-        """The source is done."""
+        """The source is done; a body that failed stays incomplete."""
+        if self.error is not None:
+            return
         self.complete = True
+        # The connection goes on to its next message, whether or not this one has been taken.
+        self.resume()
         if self._sink is not None:
             self._sink.finish()
 
@@ -79,6 +85,7 @@ class Body:
     def drain(self, sink: BodySink) -> None:
         """Hand `sink` what is held and all that comes."""
         self._sink = sink
+        self.resume()
         held, self._held = self._held, []
         for data in held:
             sink.write(data)
@@ -86,8 +93,6 @@ class Body:
             sink.finish()
         elif self.error is not None:
             sink.fail(self.error)
-        elif self._held_size > HELD_MOST:
-            self.resume()
 
     def pause(self) -> None:
         """The sink cannot take more."""

@@ -13,6 +13,8 @@ def basic(credentials: BasicCredentials, resolve: SecretResolver) -> Line:
     """`Authorization: Basic …` (RFC 7617, UTF-8)."""
     username = credentials.username
     name = resolve(username).reveal() if isinstance(username, SecretRef) else username.encode()
+    if b":" in name:
+        raise SecretUnavailable(f"{username}: a user name holds no colon (RFC 7617)")
     pair = name + b":" + resolve(credentials.password).reveal()
     return b"Authorization", b"Basic " + b64encode(pair)
 

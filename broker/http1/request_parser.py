@@ -54,6 +54,7 @@ class RequestParser:
         "_fed",
         "_fresh",
         "_limits",
+        "_line",
         "_lines",
         "_parser",
         "_priming",
@@ -69,6 +70,7 @@ class RequestParser:
         self._lines: list[Line] = []
         self._target = b""
         self._data = b""
+        self._line = b""
         self._fed = 0
         self._fresh = True
         self._started = False
@@ -91,12 +93,14 @@ class RequestParser:
         fresh, end = self._fresh, -1
         if fresh:
             end = data.find(b"\n")
-            data = self._masked(data, end)
+            masked = self._masked(data, end)
+            self._line = data if masked is not data else b""
+            data = masked
         self._feed(data)
         self._fresh = not self._started or (fresh and end < 0)
         if self._started and not self._body:
             self._check_partial(len(data))
-        self._data = b""
+        self._data = self._line = b""
 
     @staticmethod
     def _masked(data: bytes, end: int) -> bytes:
@@ -145,8 +149,8 @@ class RequestParser:
             self._target += self._as_sent(url) if b"x" in url else url
 
     def _as_sent(self, url: bytes) -> bytes:
-        data = self._data
-        if data.isascii():
+        data = self._line
+        if not data:
             return url
         line = _HIGH.sub(b"x", data)
         at = line.find(url)
@@ -160,6 +164,7 @@ class RequestParser:
         if self._priming is not None:
             return
         self._body = True
+        self._line = b""
         head = self._read_head()
         if self._parser.should_upgrade():
             head.upgrade = True
@@ -181,12 +186,14 @@ class RequestParser:
         fields = sort_lines(self._lines)
         if self._fed + len(self._data) > self._limits.header_bytes or len(self._lines) > self._limits.headers:
             self._check_size()
-        authority, target = split_target(self._target)
+        method = self._parser.get_method()
+        # CONNECT alone has an authority-form (RFC 9112 section 3.2.3); it is refused by name, not for its form.
+        authority, target = (None, self._target) if method == b"CONNECT" else split_target(self._target)
         if has_dot_segments(target):
             raise ProtocolError("the path has a `..` segment")
         authority = self._read_authority(authority, fields, http10)
         head = RequestHead(
-            self._parser.get_method(),
+            method,
             target,
             http10,
             self._lines,

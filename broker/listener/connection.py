@@ -176,10 +176,13 @@ class ServerConnection(SecureStream):
             return
         deadlines = self._deadlines
         deadlines.body = monotonic() + deadlines.settings.body
-        exchange.body.feed(data)
         plan = exchange.plan
-        if plan is not None and plan.max_body is not None and exchange.body.size > plan.max_body:
-            exchange.interrupt(BrokerError("body_too_large"))
+        if plan is not None and plan.max_body is not None and exchange.body.size + len(data) > plan.max_body:
+            error = BrokerError("body_too_large")
+            exchange.body.fail(error)
+            exchange.interrupt(error)
+            return
+        exchange.body.feed(data)
 
     def on_request_end(self) -> None:
         exchange, self._receiving = self._receiving, None

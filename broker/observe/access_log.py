@@ -8,6 +8,7 @@ from typing import TextIO
 
 from broker.core.alarms import Alarm, AlarmWheel
 from broker.core.exchange import Exchange
+from broker.observe.redact import Redactor
 
 _FLUSH_SECONDS = 0.25
 _FLUSH_LINES = 512
@@ -17,9 +18,10 @@ _quote = json.encoder.encode_basestring_ascii
 class AccessLog:
     """Collects lines and writes them together. A query string is never logged: keys travel in it."""
 
-    def __init__(self, wheel: AlarmWheel, out: TextIO | None = None) -> None:
+    def __init__(self, wheel: AlarmWheel, redactor: Redactor, out: TextIO | None = None) -> None:
         self._out = out if out is not None else sys.stdout
         self._wheel = wheel
+        self._redact = redactor.redact
         self._lines: list[str] = []
         self._alarm = Alarm(self.flush)
         self._second = 0
@@ -28,11 +30,11 @@ class AccessLog:
     def write(self, exchange: Exchange, duration: float, aborted: bool) -> None:
         """Note a finished call; `duration` in seconds."""
         head, plan = exchange.head, exchange.plan
-        path = head.target.partition(b"?")[0].decode("utf-8", "replace")
+        path = self._redact(head.target.partition(b"?")[0].decode("utf-8", "replace"))
         upstream_ms = round(exchange.upstream_seconds * 1000, 2) if exchange.upstream_seconds >= 0 else "null"
         self._lines.append(
             f'{{"time":"{self._time()}","level":"info","event":"access"'
-            f',"request_id":{_quote(exchange.request_id)},"listener":{_quote(exchange.listener)}'
+            f',"request_id":{_quote(self._redact(exchange.request_id))},"listener":{_quote(exchange.listener)}'
             f',"route":{_quote(plan.name) if plan else "null"},"caller":{_quote(exchange.caller)}'
             f',"method":"{head.method.decode("ascii", "replace")}","path":{_quote(path)}'
             f',"status":{exchange.status},"code":{_quote(exchange.code) if exchange.code else "null"}'

@@ -28,7 +28,17 @@ class JsonFormatter(logging.Formatter):
         entry.update({k: v for k, v in vars(record).items() if k not in _STANDARD and k != "event"})
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return self._redactor.redact(json.dumps(entry, default=str))
+        return json.dumps(self._masked(entry))
+
+    def _masked(self, value: Any) -> Any:
+        """Text is masked before it becomes JSON: a secret of digits would break a number."""
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, dict):
+            return {self._redactor.redact(str(key)): self._masked(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self._masked(item) for item in value]
+        return self._redactor.redact(str(value))
 
     @staticmethod
     def _time(record: logging.LogRecord) -> str:

@@ -15,9 +15,9 @@ _NO_CHECK_TIME: Final = 0x200000
 def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool) -> ssl.SSLContext:
     """The context for an upstream. Raises `OSError` or `ssl.SSLError` when `ca` cannot be read.
 
-    `modern`: TLS 1.2+ and OpenSSL's security level 2. `legacy`: TLS 1.0 to 1.3, level 0 (SHA-1 and MD5 chains,
-    1024-bit keys and DHE), and servers without secure renegotiation (RFC 5746). With a pin, the chain is judged
-    only when a `ca` is named too, and then without expiry, hostname and key usage.
+    `modern`: TLS 1.2+, OpenSSL's security level 2, and no host name in the subject alone. `legacy`: TLS 1.0 to 1.3,
+    level 0 (SHA-1 and MD5 chains, 1024-bit keys and DHE), and servers without secure renegotiation (RFC 5746). With a
+    pin, the chain is judged only when a `ca` is named too, and then without expiry, hostname and key usage.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if profile == "legacy":
@@ -26,6 +26,7 @@ def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers("DEFAULT:@SECLEVEL=2")
         context.set_alpn_protocols(["http/1.1"])
+        context.hostname_checks_common_name = False
     if not verify or (pinned and ca is None):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

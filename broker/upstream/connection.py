@@ -55,6 +55,7 @@ class UpstreamConnection(SecureStream):
         "_settings",
         "_used_before",
         "_wheel",
+        "_write_left",
         "_writer",
         "idle_since",
         "reusable",
@@ -82,6 +83,7 @@ class UpstreamConnection(SecureStream):
         self._writer: BodyWriter | None = None
         self._request_sent = True
         self._used_before = False
+        self._write_left = 0
         self.sock = sock
         self.idle_since = 0.0
         self.reusable = True
@@ -127,6 +129,11 @@ class UpstreamConnection(SecureStream):
         self._parser.expect(method)
         self._answer = None
         answered = self._answered = self._loop.create_future()
+        if self.closing:
+            cut = BrokerError("upstream_protocol_error", _CUT, cause="closed before the request")
+            self._fail_answer(Stale() if self._used_before else cut)
+            self._released(self)
+            return answered
         self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
         whole = body.take() if body is not None else b""
         if whole is not None and not chunked:
@@ -148,6 +155,8 @@ class UpstreamConnection(SecureStream):
         self._writer = None
         if self._parser.done:
             self._release()
+        elif self._answer is None:
+            self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
 
     def _request_broke(self, _: Exception) -> None:
         self.cancel()
@@ -190,7 +199,7 @@ class UpstreamConnection(SecureStream):
 
     def _detach_request(self) -> None:
         """The answer is complete before the request is: nobody reads on, so nothing more is sent."""
-        self.close()
+        self.abort()
         self._released(self)
 
     def _release(self) -> None:
@@ -223,10 +232,10 @@ class UpstreamConnection(SecureStream):
     def ended(self, clean: bool) -> None:
         if not self._parser.done:
             try:
-                if not clean and self._settings.require_close_notify:
-                    raise ProtocolError("the upstream cut TLS off without close_notify")
                 if self._stale():
                     self._fail_answer(Stale())
+                elif not clean and self._settings.require_close_notify:
+                    raise ProtocolError("the upstream cut TLS off without close_notify")
                 else:
                     self._parser.feed_eof()
             except ProtocolError as error:
@@ -268,6 +277,12 @@ class UpstreamConnection(SecureStream):
 
     # Backpressure and deadlines.
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_left = self.waiting
+        if not self._request_sent and self._answer is None:
+            self._wheel.set(self._alarm, monotonic() + self._settings.write)
+
     def writable(self) -> None:
         if self._writer is not None:
             self._writer.writable()
@@ -285,11 +300,19 @@ class UpstreamConnection(SecureStream):
         if self._parser.done:
             return
         if not self._request_sent and self._answer is None:
-            # The caller still sends: its own deadlines watch over that.
-            self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
+            self._watch_request()
             return
         what = "did not answer" if self._answer is None else "stopped in the middle of its answer"
         self._break(BrokerError("upstream_timeout", f"The upstream {what} in time."))
+
+    def _watch_request(self) -> None:
+        """The request is on its way: its sender is watched by the caller's deadlines, its taker here."""
+        left = self.waiting
+        if self.write_blocked and left >= self._write_left:
+            self._break(BrokerError("upstream_timeout", "The upstream did not take the request in time."))
+            return
+        self._write_left = left
+        self._wheel.set(self._alarm, monotonic() + self._settings.write)
 
 
 _CUT = "The upstream closed the connection before its answer was complete."

@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
 from broker.tls.errors import TlsFailure
 from broker.tls.explain import explain
+from broker.tls.names import check_name
 from broker.tls.openssl import OpenSslEngine
 from broker.tls.pins import check_pin
 from broker.upstream.connection import UpstreamConnection
@@ -55,7 +57,7 @@ async def _establish(
 ) -> UpstreamConnection:
     loop = asyncio.get_running_loop()
     tls = origin.tls
-    engine = None if tls is None else OpenSslEngine(tls.context, server_name=origin.server_name)
+    engine = None if tls is None else _engine(origin, tls)
     _, connection = await loop.create_connection(
         lambda: UpstreamConnection(engine, sock, settings, wheel, released), sock=sock
     )
@@ -64,8 +66,7 @@ async def _establish(
     try:
         async with asyncio.timeout(settings.connect):
             await connection.ready()
-        if tls.pins:
-            check_pin(_certificate(connection), tls.pins, modern=tls.profile == "modern")
+        _check_certificate(_certificate(connection), origin, tls)
     except BaseException as error:
         connection.abort()
         failure = _tls_failure(error)
@@ -73,6 +74,21 @@ async def _establish(
             raise
         raise _explained(failure, tls) from None
     return connection
+
+
+def _engine(origin: Origin, tls: TlsSettings) -> OpenSslEngine:
+    name = origin.server_name
+    if name is None and tls.context.check_hostname:
+        # OpenSSL would check the name that SNI carries: without SNI, `_check_certificate` does.
+        tls.context.check_hostname = False
+    return OpenSslEngine(tls.context, server_name=name)
+
+
+def _check_certificate(certificate: bytes | None, origin: Origin, tls: TlsSettings) -> None:
+    if tls.pins:
+        check_pin(certificate, tls.pins, modern=tls.profile == "modern")
+    elif origin.server_name is None and tls.context.verify_mode == ssl.CERT_REQUIRED:
+        check_name(certificate, origin.host, common_name=tls.profile != "modern")
 
 
 def _tls_failure(error: BaseException) -> TlsFailure | None:

@@ -60,7 +60,7 @@ class Pool:
             self._forget(connection)
 
     def _keep(self, connection: UpstreamConnection) -> None:
-        if self._closed or len(self._idle) >= self._settings.pool_size:
+        if self._closed or not self._settings.pool_idle or len(self._idle) >= self._settings.pool_size:
             connection.close()
             return
         self._idle.append(connection)

@@ -52,9 +52,10 @@ class Upstream:
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
         """Make the call; raises `BrokerError`. A cancelled call resets its connection."""
         repeatable = exchange.body is None and exchange.head.method in _SAFE
+        retried = False
         while True:
             pool = self.pools[next(self._turn) % len(self.pools)] if len(self.pools) > 1 else self.pools[0]
-            connection = pool.take(certain=not repeatable)
+            connection = None if retried else pool.take(certain=not repeatable)
             if connection is None:
                 pool, connection = await self._connect(pool)
             try:
@@ -63,6 +64,7 @@ class Upstream:
                 if not repeatable:
                     raise BrokerError("upstream_protocol_error", _STALE) from None
                 self.stats.count_retry("stale_connection")
+                retried = True
 
     async def _call(
         self, connection: UpstreamConnection, exchange: Exchange, plan: RoutePlan, origin: Origin
@@ -73,7 +75,11 @@ class Upstream:
         try:
             return await answered
         except asyncio.CancelledError:
-            connection.cancel()
+            if not answered.done() or answered.cancelled():
+                connection.cancel()
+            elif answered.exception() is None:
+                # The whole answer may have come already, and the connection serve another call.
+                answered.result().cancel()
             raise
 
     async def _connect(self, first: Pool) -> tuple[Pool, UpstreamConnection]:

@@ -22,6 +22,7 @@ from broker.core.errors import KINDS
 from broker.core.exchange import Exchange
 from broker.observe.access_log import AccessLog
 from broker.observe.metrics import BrokerCollector
+from broker.observe.redact import Redactor
 from broker.observe.sources import UpstreamState
 from broker.observe.tally import Tallies
 
@@ -130,7 +131,7 @@ async def a_line_of_the_access_log() -> dict[str, Any]:
         body=None,
         bytes_out=0,
     )
-    log = AccessLog(AlarmWheel(asyncio.get_running_loop()), out)
+    log = AccessLog(AlarmWheel(asyncio.get_running_loop()), Redactor(), out)
     log.write(cast("Exchange", exchange), 0.001, False)
     log.flush()
     return json.loads(out.getvalue())

@@ -1,0 +1,61 @@
+"""A configuration is put to work as a whole, or refused with every reason."""
+
+import asyncio
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from broker.compile import Compiled, CompileError, compile_config, review_timestamp, upstream_settings
+from broker.config.load import load
+from broker.core.alarms import AlarmWheel
+
+
+async def compiled(path: Path) -> Compiled:
+    return compile_config(load(path), AlarmWheel(asyncio.get_running_loop()))
+
+
+async def test_a_route_becomes_a_plan(unit_routes: Path) -> None:
+    plan = next(plan for plan in (await compiled(unit_routes)).plans if plan.name == "soap")
+    assert (plan.match_path, plan.replace_path) == (b"/warehouse/quote.asmx", b"/Quote.asmx")
+    assert plan.injected == ((b"Authorization", b"Basic " + b64encode(b"wms:legacy-pa55")),)
+    assert plan.dropped == {b"x-api-key", b"authorization"}
+
+
+async def test_no_repr_shows_a_secret(unit_routes: Path) -> None:
+    made = await compiled(unit_routes)
+    text = repr(made) + repr(made.plans)
+    for value in (b"key-of-the-caller", b"legacy-pa55", b"wms:legacy-pa55"):
+        assert value.decode() not in text
+        assert b64encode(value).decode() not in text
+
+
+async def test_every_secret_is_remembered_for_masking(unit_routes: Path) -> None:
+    values = {secret.reveal() for secret in (await compiled(unit_routes)).secrets}
+    assert values >= {b"key-of-the-caller", b"wms", b"legacy-pa55"}
+
+
+async def test_every_missing_secret_is_a_reason(unit_routes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNIT_KEY")
+    monkeypatch.delenv("UNIT_PASSWORD")
+    with pytest.raises(CompileError) as caught:
+        await compiled(unit_routes)
+    assert [reason.partition(": ")[0] for reason in caught.value.reasons] == [
+        "callers.fno-dev",
+        "routes.soap.credentials",
+    ]
+
+
+async def test_routes_share_the_upstream_they_name(unit_routes: Path) -> None:
+    made = await compiled(unit_routes)
+    assert {id(plan.upstream) for plan in made.plans} == {id(made.upstreams["warehouse"])}
+
+
+def test_only_modern_servers_must_say_close_notify(unit_routes: Path) -> None:
+    assert not upstream_settings(load(unit_routes).upstreams["warehouse"]).require_close_notify
+    unit_routes.write_text(unit_routes.read_text().replace("profile: legacy", "profile: modern"))
+    assert upstream_settings(load(unit_routes).upstreams["warehouse"]).require_close_notify
+
+
+def test_the_day_of_review_is_midnight_utc(unit_routes: Path) -> None:
+    assert review_timestamp(load(unit_routes).upstreams["warehouse"]) == 1814313600
