@@ -169,6 +169,8 @@ class ResponseParser:
             raise ProtocolError("the answer has too many header lines")
         if _CONTROL.search(self._reason):
             raise ProtocolError("the answer's reason phrase has control bytes")
+        if self._fed > self._limits.header_bytes:
+            self._check_size()
         fields = sort_lines(self._lines)
         head = ResponseHead(status, self._reason, self._parser.get_http_version() != "1.1", self._lines)
         head.options = options_of(fields)
@@ -178,6 +180,10 @@ class ResponseParser:
             head.length = int(fields[LENGTH][0])
         head.framing = self._framing_of(head)
         return head
+
+    def _check_size(self) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in self._lines) > self._limits.header_bytes:
+            raise ProtocolError("the answer's header section is too large")
 
     def _framing_of(self, head: ResponseHead) -> Framing:
         if self._bodyless or head.status in (204, 304):

@@ -377,4 +377,6 @@ class ServerConnection(SecureStream):
             deadlines.write_left = left
             deadlines.write = monotonic() + deadlines.settings.write
         else:
+            # Left in the past, it would be filed again and again, and the wheel never come to an end.
+            deadlines.write = inf
             self.abort()

@@ -299,7 +299,7 @@ class UpstreamConnection(SecureStream):
     def _ring(self) -> None:
         if self._parser.done:
             return
-        if not self._request_sent and self._answer is None:
+        if not self._request_sent:
             self._watch_request()
             return
         what = "did not answer" if self._answer is None else "stopped in the middle of its answer"

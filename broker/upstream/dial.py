@@ -20,14 +20,15 @@ Released = Callable[[UpstreamConnection], None]
 
 async def dial(origin: Origin, settings: UpstreamSettings, wheel: AlarmWheel, released: Released) -> UpstreamConnection:
     """Connect within `settings.connect` seconds, TLS included. Raises `BrokerError`."""
+    end = asyncio.get_running_loop().time() + settings.connect
     try:
-        async with asyncio.timeout(settings.connect):
+        async with asyncio.timeout_at(end):
             sock = await _connect(origin)
     except TimeoutError:
         raise BrokerError("upstream_connect_failed", "The upstream did not accept a connection in time.") from None
     except OSError as error:
         raise BrokerError("upstream_connect_failed", _why(error), cause=str(error)) from None
-    return await _establish(origin, sock, settings, wheel, released)
+    return await _establish(origin, sock, settings, wheel, released, end)
 
 
 async def _connect(origin: Origin) -> socket.socket:
@@ -53,7 +54,7 @@ async def _connect(origin: Origin) -> socket.socket:
 
 
 async def _establish(
-    origin: Origin, sock: socket.socket, settings: UpstreamSettings, wheel: AlarmWheel, released: Released
+    origin: Origin, sock: socket.socket, settings: UpstreamSettings, wheel: AlarmWheel, released: Released, end: float
 ) -> UpstreamConnection:
     loop = asyncio.get_running_loop()
     tls = origin.tls
@@ -64,7 +65,7 @@ async def _establish(
     if tls is None:
         return connection
     try:
-        async with asyncio.timeout(settings.connect):
+        async with asyncio.timeout_at(end):
             await connection.ready()
         _check_certificate(_certificate(connection), origin, tls)
     except BaseException as error:
