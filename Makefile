@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-DEBIAN := nginx-light apache2 sslscan openssl curl
+DEBIAN := nginx-light sslscan openssl
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n true 2>/dev/null && echo sudo -n) || echo no)
 
 .PHONY: run test check lint types imports unit bench clean

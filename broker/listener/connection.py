@@ -168,14 +168,14 @@ class ServerConnection(SecureStream):
             self._begin(exchange)
         else:
             self._queue.append(exchange)
-            self.pause_reading()
+            self.pause_body()
 
     def on_request_data(self, data: bytes) -> None:
         exchange = self._receiving
         if exchange is None or exchange.body is None:
             return
-        deadlines = self._deadlines
-        deadlines.body = monotonic() + deadlines.settings.body
+        if exchange is self._current:
+            self._deadlines.body = monotonic() + self._deadlines.settings.body
         plan = exchange.plan
         if plan is not None and plan.max_body is not None and exchange.body.size + len(data) > plan.max_body:
             error = BrokerError("body_too_large")
@@ -197,6 +197,14 @@ class ServerConnection(SecureStream):
         self._phase = Phase.CALL
         self._deadlines.phase = inf
         self._host.serve(exchange)
+
+    def _begin_next(self, exchange: Exchange) -> None:
+        """A pipelined request has its turn: some of its body may not have been read yet."""
+        if exchange is self._receiving:
+            self._expect_body()
+        if not self._queue and exchange.refusal is None:
+            self.resume_reading()
+        self._begin(exchange)
 
     def _reject(self, error: BrokerError) -> None:
         """The bytes are no HTTP: nothing behind them can be trusted, so this answer is the last."""
@@ -232,7 +240,7 @@ class ServerConnection(SecureStream):
             self._finish(exchange)
             return
         if self._queue:
-            self._begin(self._queue.popleft())
+            self._begin_next(self._queue.popleft())
             return
         self.resume_reading()
         if self._parser.idle:

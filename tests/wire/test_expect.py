@@ -69,3 +69,14 @@ async def test_a_body_that_comes_along_needs_no_continue(broker: Start, upstream
     answer = await running.ask(POST + b"Content-Length: 2\r\n\r\nhi")
     assert (answer.status, answer.interim) == (200, [])
     assert upstream.requests[0].endswith(b"\r\n\r\nhi")
+
+
+async def test_a_pipelined_body_goes_on_when_its_request_has_its_turn(broker: Start, upstream: Any) -> None:
+    running = await broker(upstream.port)
+    async with running.client() as client:
+        first = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        await client.send(first + b"POST /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello")
+        assert (await client.recv_response()).status == 200
+        await client.send(b"world")
+        assert (await client.recv_response("POST")).status == 200
+    assert upstream.requests[-1].endswith(b"\r\n\r\nhelloworld")
