@@ -74,8 +74,7 @@ class App:
             raise
         self.tallies.reloads["success"] += 1
         self.tallies.last_reload = time.time()
-        gc.collect()
-        gc.freeze()
+        calm_collector()
         self._ready = True
         log.info("ready", extra={"event": "ready", "listeners": self.addresses()})
 
@@ -199,6 +198,13 @@ class App:
 def reason(error: OSError) -> str:
     """An `OSError` in words: the event loop wraps the system's in its own."""
     return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+def calm_collector() -> None:
+    """Keep the garbage collector away from what lives as long as the process; calls leave next to no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def raise_descriptor_limit() -> None:
