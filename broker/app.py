@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from broker.admin.server import AdminServer
 from broker.compile import Compiled, compile_config, review_timestamp
-from broker.config.load import ConfigError, examine
+from broker.config.load import examine, usable
 from broker.core.alarms import AlarmWheel
 from broker.core.exchange import Exchange
-from broker.listener.listener import Listener
+from broker.listener.listener import Listener, Serve
 from broker.observe.access_log import AccessLog
 from broker.observe.finish import Observer
 from broker.observe.logs import set_up_logging
@@ -51,10 +51,8 @@ class App:
 
     async def start(self) -> None:
         """Load, compile, bind. Raises `ConfigError`, `CompileError` or `StartError`; nothing is left bound then."""
-        config, faults = examine(self._path)
-        blocking = [fault for fault in faults if fault.severity == "error" and fault.blocking]
-        if config is None or blocking:
-            raise ConfigError(blocking)
+        found, faults = examine(self._path)
+        config = usable(found, faults)
         if self._log_setup:
             set_up_logging(config.log.level, self.redactor)
         for fault in faults:
@@ -63,12 +61,13 @@ class App:
         self._compiled = compile_config(config, self._wheel)
         for secret in self._compiled.secrets:
             self.redactor.add(secret.reveal())
-        self._observer = Observer(self.tallies, AccessLog(self._wheel, self.redactor) if config.log.access else None)
+        observer = Observer(self.tallies, AccessLog(self._wheel, self.redactor) if config.log.access else None)
+        self._observer = observer
         for plan in self._compiled.plans:
             self.tallies.route(plan.name)
         raise_descriptor_limit()
         try:
-            await self._bind()
+            await self._bind(observer)
         except StartError:
             await self.stop(drain_seconds=0)
             raise
@@ -82,11 +81,11 @@ class App:
         """What each listener is really bound to, by name."""
         return {name: "{}:{}".format(*listener.address) for name, listener in self.listeners.items()}
 
-    async def _bind(self) -> None:
+    async def _bind(self, observer: Observer) -> None:
         compiled, wheel = self._running()
         for name, config in compiled.config.listeners.items():
             listener = Listener(
-                name, config, compiled.stores[name], self._server(compiled.tables[name]), wheel, self._refused
+                name, config, compiled.stores[name], server(compiled.tables[name], observer), wheel, self._refused
             )
             try:
                 await listener.start()
@@ -105,15 +104,6 @@ class App:
         assert self._compiled is not None  # noqa: S101 - set by start
         assert self._wheel is not None  # noqa: S101 - set by start
         return self._compiled, self._wheel
-
-    def _server(self, table: RouteTable):  # type: ignore[no-untyped-def]
-        observer = self._observer
-        loop = asyncio.get_running_loop()
-
-        def start(exchange: Exchange) -> None:
-            exchange.task = loop.create_task(serve(exchange, table, observer))  # type: ignore[arg-type]
-
-        return start
 
     def _refused(self, listener: str) -> None:
         counts = self.tallies.refused_connections
@@ -193,6 +183,16 @@ class App:
         compiled, _ = self._running()
         dates = ((name, review_timestamp(upstream)) for name, upstream in compiled.config.upstreams.items())
         return [ReviewDate(name, date) for name, date in dates if date is not None]
+
+
+def server(table: RouteTable, observer: Observer) -> Serve:
+    """What a listener does with a call: a task for each."""
+    loop = asyncio.get_running_loop()
+
+    def start(exchange: Exchange) -> None:
+        exchange.task = loop.create_task(serve(exchange, table, observer))
+
+    return start
 
 
 def reason(error: OSError) -> str:

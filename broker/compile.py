@@ -190,8 +190,14 @@ def upstream_tls(config: UpstreamConfig) -> TlsSettings | None:
         return None
     tls = config.tls
     if tls is None:
-        return TlsSettings(client_context("modern", None, pinned=False, verify=True), "modern", None)
-    context = client_context(tls.profile, tls.ca, pinned=bool(tls.pin_sha256), verify=not tls.unsafe_skip_verify)
+        return TlsSettings(client_context("modern", None, pinned=False, verify=True, names=True), "modern", None)
+    context = client_context(
+        tls.profile,
+        tls.ca,
+        pinned=bool(tls.pin_sha256),
+        verify=not tls.unsafe_skip_verify,
+        names=tls.server_name != "",
+    )
     return TlsSettings(context, tls.profile, tls.server_name, tuple(tls.pin_sha256))
 
 

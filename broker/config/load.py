@@ -16,7 +16,7 @@ from broker.config.model import Config
 from broker.config.nodes import Reader, line_of
 from broker.config.translate import problems_of
 
-__all__ = ["ConfigError", "Fault", "check", "examine", "examine_text", "load", "parse_config"]
+__all__ = ["ConfigError", "Fault", "check", "examine", "examine_text", "load", "parse_config", "usable"]
 
 Check = Callable[[Draft], Iterable[Problem]]
 _ALL: Final[Sequence[Check]] = (*PURE_CHECKS, *FILE_CHECKS)
@@ -25,7 +25,7 @@ _ALL: Final[Sequence[Check]] = (*PURE_CHECKS, *FILE_CHECKS)
 def load(path: Path) -> Config:
     """The configuration in the file at `path`; raises `ConfigError` with every error that forbids a start."""
     config, faults = examine(path)
-    return _usable(config, faults)
+    return usable(config, faults)
 
 
 def check(path: Path) -> list[Fault]:
@@ -47,7 +47,7 @@ def parse_config(text: str, file: str = "routes.yaml", base: Path = Path()) -> C
 
     `file` is what faults call it; relative paths start at `base`.
     """
-    return _usable(*examine_text(text, file, base))
+    return usable(*examine_text(text, file, base))
 
 
 def examine_text(text: str, file: str = "routes.yaml", base: Path = Path()) -> tuple[Config | None, list[Fault]]:
@@ -60,7 +60,8 @@ def examine_text(text: str, file: str = "routes.yaml", base: Path = Path()) -> t
         return None, error.faults
 
 
-def _usable(config: Config | None, faults: list[Fault]) -> Config:
+def usable(config: Config | None, faults: list[Fault]) -> Config:
+    """What `examine` found, when the broker can start with it; raises `ConfigError` with the faults that forbid it."""
     errors = [fault for fault in faults if fault.severity == "error" and fault.blocking]
     if errors or config is None:
         raise ConfigError(errors)

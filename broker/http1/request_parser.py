@@ -78,11 +78,6 @@ class RequestParser:
         self._priming: RequestHead | None = None
 
     @property
-    def in_head(self) -> bool:
-        """Whether a request has begun whose head is not complete."""
-        return self._started and not self._body
-
-    @property
     def idle(self) -> bool:
         """Whether the connection stands between two requests."""
         return not self._started

@@ -25,7 +25,7 @@ class Outlet(Protocol):
 class BodyWriter:
     """Drains a body into a connection. Exactly one of `done` and `broken` is called, once."""
 
-    __slots__ = ("_body", "_broken", "_chunked", "_done", "_outlet", "written")
+    __slots__ = ("_body", "_broken", "_chunked", "_done", "_outlet")
 
     def __init__(
         self,
@@ -41,11 +41,8 @@ class BodyWriter:
         self._chunked = chunked
         self._done = done
         self._broken = broken
-        self.written = 0
-        """Bytes of the body written, without framing."""
 
     def write(self, data: bytes) -> None:
-        self.written += len(data)
         self._outlet.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         if self._outlet.write_blocked:
             self._body.pause()

@@ -12,12 +12,13 @@ _OP_LEGACY_SERVER_CONNECT: Final = 0x4
 _NO_CHECK_TIME: Final = 0x200000
 
 
-def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool) -> ssl.SSLContext:
+def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool, names: bool) -> ssl.SSLContext:
     """The context for an upstream. Raises `OSError` or `ssl.SSLError` when `ca` cannot be read.
 
     `modern`: TLS 1.2+, OpenSSL's security level 2, and no host name in the subject alone. `legacy`: TLS 1.0 to 1.3,
     level 0 (SHA-1 and MD5 chains, 1024-bit keys and DHE), and servers without secure renegotiation (RFC 5746). With a
     pin, the chain is judged only when a `ca` is named too, and then without expiry, hostname and key usage.
+    `names`: whether SNI is sent; OpenSSL checks the name that SNI carries, so without it the caller has to.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if profile == "legacy":
@@ -35,6 +36,7 @@ def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool)
         context.load_verify_locations(ca)
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    context.check_hostname = names
     if pinned:
         _waive(context)
     return context

@@ -58,7 +58,7 @@ async def _establish(
 ) -> UpstreamConnection:
     loop = asyncio.get_running_loop()
     tls = origin.tls
-    engine = None if tls is None else _engine(origin, tls)
+    engine = None if tls is None else OpenSslEngine(tls.context, server_name=origin.server_name)
     _, connection = await loop.create_connection(
         lambda: UpstreamConnection(engine, sock, settings, wheel, released), sock=sock
     )
@@ -75,14 +75,6 @@ async def _establish(
             raise
         raise _explained(failure, tls) from None
     return connection
-
-
-def _engine(origin: Origin, tls: TlsSettings) -> OpenSslEngine:
-    name = origin.server_name
-    if name is None and tls.context.check_hostname:
-        # OpenSSL would check the name that SNI carries: without SNI, `_check_certificate` does.
-        tls.context.check_hostname = False
-    return OpenSslEngine(tls.context, server_name=name)
 
 
 def _check_certificate(certificate: bytes | None, origin: Origin, tls: TlsSettings) -> None:
