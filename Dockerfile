@@ -17,6 +17,16 @@ RUN pip wheel --no-deps --wheel-dir /dist . \
     && pip --python /opt/broker/bin/python install --only-binary :all: --constraint constraints.txt /dist/*.whl \
     && /opt/broker/bin/broker --help > /dev/null
 
+# --- the private OpenSSL for `tls.profile: obsolete`, from Debian's own source package -------------------------
+FROM ${PYTHON_IMAGE} AS obsolete-tls
+
+RUN apt-get update -q \
+    && apt-get install -q -y --no-install-recommends gcc libc6-dev make patch perl \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY broker/tls/private ./
+RUN sh build.sh /tmp/work /obsolete_tls.so && rm -rf /tmp/work
+
 # --- runtime --------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE}
 
@@ -41,6 +51,7 @@ RUN groupadd --gid 10001 broker \
     && mkdir -p /etc/broker/certs /run/secrets
 
 COPY --from=builder /opt/broker /opt/broker
+COPY --from=obsolete-tls /obsolete_tls.so /opt/broker/lib/broker/obsolete_tls.so
 
 WORKDIR /etc/broker
 USER 10001:10001

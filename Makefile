@@ -3,16 +3,18 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-DEBIAN := nginx-light sslscan openssl
+DEBIAN := nginx-light sslscan openssl gnutls-bin libnss3-tools gcc libc6-dev
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n true 2>/dev/null && echo sudo -n) || echo no)
 
-.PHONY: run test check lint types imports unit bench clean
+OBSOLETE := $(VENV)/lib/broker/obsolete_tls.so
+
+.PHONY: run test check lint types imports bench obsolete-tls clean
 
 run: $(VENV)/.run
 	$(BIN)/broker certs --out certs
 	$(BIN)/broker demo -c routes.yaml
 
-test: check
+test: check $(VENV)/.obsolete
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 check: lint types imports
@@ -26,6 +28,10 @@ types: $(VENV)/.test
 
 imports: $(VENV)/.test
 	$(BIN)/lint-imports
+
+obsolete-tls: | $(BIN)/python
+	@sh tests/debian-packages.sh "$(SUDO)" gcc make perl patch libc6-dev
+	sh broker/tls/private/build.sh .obsolete-tls $(OBSOLETE)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
@@ -44,10 +50,14 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@sh tests/debian-packages.sh "$(SUDO)" $(DEBIAN)
 	touch $@ $(VENV)/.run
 
-$(VENV)/.bench: $(VENV)/.test
+# Where it cannot be built, the tests that need it are skipped and named.
+$(VENV)/.obsolete: $(wildcard broker/tls/private/*.sh broker/tls/private/*.[ch]) | $(BIN)/python
+	@$(MAKE) --no-print-directory obsolete-tls && touch $@ || echo "no private OpenSSL: tests that need it are skipped" >&2
+
+$(VENV)/.bench: $(VENV)/.test $(VENV)/.obsolete
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,bench]'
 	@sh tests/debian-packages.sh "$(SUDO)" nginx-light haproxy gcc libc6-dev libssl-dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* bench/out
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* .obsolete-tls bench/out

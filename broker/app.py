@@ -25,6 +25,7 @@ from broker.observe.sources import CertificateDate, ReviewDate, UpstreamState
 from broker.observe.tally import Tallies
 from broker.pipeline import serve
 from broker.routing.table import RouteTable
+from broker.tls.checks import engine_settings
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class App:
 
     async def start(self) -> None:
         """Load, compile, bind. Raises `ConfigError`, `CompileError` or `StartError`; nothing is left bound then."""
-        found, faults = examine(self._path)
+        found, faults = examine(self._path, [engine_settings])
         config = usable(found, faults)
         if self._log_setup:
             set_up_logging(config.log.level, self.redactor)

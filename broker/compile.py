@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 
 from broker.callers.authenticate import CallerCheck, any_of, public
 from broker.callers.build import build_caller
+from broker.compile_http import make_upstream, manner_of
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.alarms import AlarmWheel
@@ -15,12 +16,14 @@ from broker.core.ports import SecretResolver
 from broker.core.secret import Secret, SecretUnavailable
 from broker.credentials.build import build_credentials
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
-from broker.rewrite.request import request_head, request_prefixes
+from broker.rewrite.request import request_prefixes
 from broker.routing.conditions import Conditions
 from broker.routing.table import RouteTable, Rule
 from broker.secretstore.resolve import resolver
-from broker.tls.profiles import client_context
-from broker.upstream.origin import Origin, TlsSettings, UpstreamSettings
+from broker.tls.engine import ClientTls
+from broker.tls.engines import EngineError, client_tls
+from broker.tls.profiles import options_of, requires_close_notify
+from broker.upstream.origin import Origin, UpstreamSettings
 from broker.upstream.send import Upstream
 
 
@@ -97,11 +100,11 @@ class _Compiler:
     def _upstream(self, name: str, config: UpstreamConfig) -> Upstream | None:
         try:
             tls = upstream_tls(config)
-        except (OSError, ssl.SSLError) as error:
-            self._reasons.append(f"upstreams.{name}.tls.ca: {error}")
+        except EngineError as error:
+            self._reasons.append(f"upstreams.{name}.tls.{error.key}: {error}")
             return None
         origins = [Origin(target.host, target.port, target.authority.encode(), tls) for target in config.targets]
-        return Upstream(name, origins, upstream_settings(config), self._wheel, request_head)
+        return make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
 
     def _check(self, name: str) -> CallerCheck | None:
         try:
@@ -184,35 +187,26 @@ def _host_header(setting: str) -> bytes | None:
     return b"" if setting == "caller" else setting.encode()
 
 
-def upstream_tls(config: UpstreamConfig) -> TlsSettings | None:
-    """Hop 2's TLS; raises `OSError` or `ssl.SSLError` when its `ca` cannot be read."""
+def upstream_tls(config: UpstreamConfig) -> ClientTls | None:
+    """Hop 2's TLS; raises `EngineError` when no engine that is here can speak it, or a file of it cannot be read."""
     if config.targets[0].scheme == "http":
         return None
-    tls = config.tls
-    if tls is None:
-        return TlsSettings(client_context("modern", None, pinned=False, verify=True, names=True), "modern", None)
-    context = client_context(
-        tls.profile,
-        tls.ca,
-        pinned=bool(tls.pin_sha256),
-        verify=not tls.unsafe_skip_verify,
-        names=tls.server_name != "",
-    )
-    return TlsSettings(context, tls.profile, tls.server_name, tuple(tls.pin_sha256))
+    wanted = "auto" if config.tls is None else config.tls.engine
+    return client_tls(options_of(config.tls), wanted)
 
 
 def upstream_settings(config: UpstreamConfig) -> UpstreamSettings:
-    """Deadlines and pool of an upstream. Old servers seldom say close_notify, so only `modern` insists on it."""
-    tls, times = config.tls, config.timeouts
-    strict = tls.require_close_notify if tls is not None else None
+    """Deadlines and pool of an upstream."""
+    times = config.timeouts
     return UpstreamSettings(
         connect=times.connect,
         first_byte=times.first_byte,
         idle=times.idle,
         write=times.write,
-        require_close_notify=(tls is None or tls.profile == "modern") if strict is None else strict,
+        require_close_notify=requires_close_notify(config.tls),
         pool_idle=config.pool.idle,
         pool_size=config.pool.size,
+        http=manner_of(config.http),
     )
 
 

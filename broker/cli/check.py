@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.config.faults import Fault
 from broker.config.load import check
+from broker.tls.checks import engine_settings
 
 NAME: Final = "check"
 HELP: Final = "say everything that is wrong with a routes file"
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the faults, and a summary on standard error; returns 1 when one of them is an error, else 0."""
-    faults = check(Path(args.config))
+    faults = check(Path(args.config), [engine_settings])
     if args.json:
         sys.stdout.write(json.dumps([fault.as_dict() for fault in faults], indent=2) + "\n")
     else:

@@ -24,6 +24,8 @@ from broker.http1.request_parser import RequestParser
 from broker.pipeline import call_seconds
 from broker.rewrite.request import request_head
 from broker.routing.table import RouteTable
+from broker.tls.describe import describe
+from broker.tls.profiles import options_of
 
 NAME = "explain"
 HELP = "say which route a request takes, why, and what would be sent upstream; secrets masked"
@@ -178,6 +180,9 @@ def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> No
     print(f"upstream   {route.upstream}: {', '.join(map(str, upstream.targets))}")
     if upstream.targets[0].scheme == "https":
         print(f"tls        {describe_tls(upstream)}")
+        wanted = "auto" if upstream.tls is None else upstream.tls.engine
+        for line in describe(options_of(upstream.tls), wanted):
+            print(f"           {line}")
     print(f"deadline   {deadline(route, exchange)}")
     print("sent       (secrets masked)\n")
     text = request_head(exchange, plan, upstream.targets[0].authority.encode()).decode("utf-8", "replace")

@@ -28,16 +28,19 @@ def load(path: Path) -> Config:
     return usable(config, faults)
 
 
-def check(path: Path) -> list[Fault]:
-    """Every fault of the file at `path`, errors and warnings, in the order of lines."""
-    return examine(path)[1]
+def check(path: Path, more: Sequence[Check] = ()) -> list[Fault]:
+    """Every fault of the file at `path`, errors and warnings, in the order of lines; `more` as for `examine`."""
+    return examine(path, more)[1]
 
 
-def examine(path: Path) -> tuple[Config | None, list[Fault]]:
-    """The configuration, None when it is not valid, and every fault: `load` and `check` in one reading."""
+def examine(path: Path, more: Sequence[Check] = ()) -> tuple[Config | None, list[Fault]]:
+    """The configuration, None when it is not valid, and every fault: `load` and `check` in one reading.
+
+    `more`: checks that need what the configuration knows nothing of, such as the TLS engines that are here.
+    """
     try:
         with paused_collection():
-            return _examine(_read(path), str(path), path.absolute().parent, _ALL)
+            return _examine(_read(path), str(path), path.absolute().parent, (*_ALL, *more))
     except ConfigError as error:
         return None, error.faults
 

@@ -15,7 +15,9 @@ from broker.config.listeners import Certificate, Listener, ListenerLimits, Liste
 from broker.config.routes import Match, Route
 from broker.config.scalars import Duration, FilePath, Name
 from broker.config.secret_ref import SecretRef
-from broker.config.upstreams import Pool, Upstream, UpstreamTimeouts, UpstreamTls
+from broker.config.upstream_http import UpstreamHttp
+from broker.config.upstream_tls import ClientCertificate, UpstreamTls
+from broker.config.upstreams import Pool, Upstream, UpstreamTimeouts
 
 
 def _plain_integer(value: object) -> object:
@@ -72,6 +74,7 @@ __all__ = [
     "BindAddress",
     "Caller",
     "Certificate",
+    "ClientCertificate",
     "Config",
     "Credentials",
     "Listener",
@@ -86,6 +89,7 @@ __all__ = [
     "Secrets",
     "Target",
     "Upstream",
+    "UpstreamHttp",
     "UpstreamTimeouts",
     "UpstreamTls",
 ]

@@ -106,6 +106,9 @@ class Body:
             self._paused = False
             self._source.resume_body()
 
+    def abandon(self) -> None:
+        """Nobody takes the rest: a source that holds something for this body alone gives it back."""
+
     @property
     def paused(self) -> bool:
         """Whether the source was told to stop."""

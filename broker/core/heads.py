@@ -71,11 +71,13 @@ class ResponseHead:
     options: frozenset[bytes] = NO_OPTIONS
     has_length: bool = False
     chunked: bool = False
+    last: bool = False
+    """Whether the connection must not be used again, whatever else the answer says."""
 
     @property
     def keep_alive(self) -> bool:
         """Whether the upstream keeps the connection (RFC 9112 section 9.3)."""
-        if self.framing is Framing.CLOSE:
+        if self.framing is Framing.CLOSE or self.last:
             return False
         if self.http10:
             return b"keep-alive" in self.options

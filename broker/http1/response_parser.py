@@ -7,6 +7,7 @@ import httptools
 
 from broker.core.heads import Framing, ResponseHead
 from broker.core.message import Line
+from broker.core.quirks import Quirk
 from broker.http1.errors import ProtocolError
 from broker.http1.head import CODING, LENGTH, is_chunked, options_of, sort_lines
 from broker.http1.limits import UPSTREAM_LIMITS, HeadLimits
@@ -36,6 +37,7 @@ class ResponseParser:
         "_framing",
         "_http10",
         "_interim",
+        "_kept",
         "_limits",
         "_lines",
         "_parser",
@@ -43,13 +45,14 @@ class ResponseParser:
         "_sink",
         "_stale",
         "done",
+        "refused",
         "surplus",
     )
 
     def __init__(self, sink: ResponseSink, limits: HeadLimits = UPSTREAM_LIMITS) -> None:
         self._sink = sink
         self._limits = limits
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = self._new_parser()
         self._stale = False
         self._lines: list[Line] = []
         self._reason = b""
@@ -57,20 +60,28 @@ class ResponseParser:
         self._bodyless = False
         self._interim = False
         self._fed = 0
+        self._kept: list[bytes] = []
+        self.refused = b""
+        """After a `ProtocolError` about an answer whose start is at hand: all that came of it."""
         self.done = True
         """Whether no answer is outstanding."""
         self.surplus = False
         """Whether bytes came that belong to no answer: the connection must not be used again."""
 
+    def _new_parser(self) -> httptools.HttpResponseParser:
+        return httptools.HttpResponseParser(self)
+
     def expect(self, method: bytes) -> None:
         """An answer to a request with this method comes next (HEAD has none to its body)."""
         if self._stale:
-            self._parser = httptools.HttpResponseParser(self)
+            self._parser = self._new_parser()
             self._stale = False
         self._bodyless = method == b"HEAD"
         self._framing = None
         self._lines = []
         self._fed = 0
+        if self._kept:
+            self._kept = []
         self.done = False
 
     def feed(self, data: bytes) -> None:
@@ -78,22 +89,33 @@ class ResponseParser:
         if self.done:
             self.surplus = True
             return
-        if self._framing is None:
+        in_head = self._framing is None
+        if in_head:
             self._check_partial(len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             raise ProtocolError("the upstream switched protocols unasked") from None
         except httptools.HttpParserError as error:
+            if in_head:
+                self.refused = b"".join([*self._kept, data])
             self._fail(error)
+        if in_head and self._framing is None:
+            self._kept.append(data)
 
     def feed_eof(self) -> None:
         """The upstream closed. Raises `ProtocolError` when an answer is left incomplete."""
         if self.done:
             return
         if self._framing is not Framing.CLOSE:
-            raise ProtocolError("the upstream closed the connection before its answer was complete")
+            short = Quirk.CONTENT_LENGTH_MISMATCH if self._framing is Framing.LENGTH else None
+            raise ProtocolError("the upstream closed the connection before its answer was complete", quirk=short)
         self._end()
+
+    @property
+    def bodyless(self) -> bool:
+        """Whether the outstanding answer is one to HEAD."""
+        return self._bodyless
 
     @property
     def started(self) -> bool:
@@ -105,7 +127,9 @@ class ResponseParser:
             self.surplus = True
             return
         cause = error.__context__
-        raise ProtocolError(cause.reason if isinstance(cause, ProtocolError) else str(error)) from None
+        if isinstance(cause, ProtocolError):
+            raise cause from None
+        raise ProtocolError(str(error)) from None
 
     def _check_partial(self, size: int) -> None:
         if self._fed > self._limits.header_bytes or len(self._lines) > self._limits.headers:

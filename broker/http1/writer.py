@@ -55,6 +55,10 @@ class BodyWriter:
     def fail(self, error: Exception) -> None:
         self._broken(error)
 
+    def drop(self) -> None:
+        """The connection is gone, or the message given up."""
+        self._body.abandon()
+
     def writable(self) -> None:
         """The connection has room again."""
         self._body.resume()

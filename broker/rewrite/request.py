@@ -64,15 +64,13 @@ def _host(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes:
 def _closer_look(
     exchange: Exchange, plan: RoutePlan, name: bytes, lower: bytes, value: bytes, out: list[bytes]
 ) -> None:
+    """What frames the message, and a trusted proxy's word. `Expect` ends here: hop 1 is answered by the broker."""
     head = exchange.head
     if lower == b"content-length":
         out += (name, b": %d\r\n" % head.length)
     elif lower == b"transfer-encoding":
         if head.framing is Framing.CHUNKED:
             out += (name, b": chunked\r\n")
-    elif lower == b"expect":
-        if not head.expects_continue:
-            out += (name, b": ", value, _CRLF)
     elif _believed(exchange, plan, name, lower):
         out += (name, b": ", value, _CRLF)
 

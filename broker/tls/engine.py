@@ -1,10 +1,16 @@
 """TLS without a socket: bytes in, bytes out. The stream moves them; an engine never waits."""
 
+from collections.abc import Callable
 from typing import Protocol
+
+from broker.tls.options import TlsOptions
 
 
 class TlsEngine(Protocol):
     """One TLS connection, either side. Every method may raise `TlsFailure`."""
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """An engine that works beside the event loop calls `wake`, in the loop, when it got further on its own."""
 
     def handshake(self) -> bool:
         """Go on with the handshake; True once it is complete. Look at `outgoing` after each call."""
@@ -19,7 +25,10 @@ class TlsEngine(Protocol):
         """Some plaintext; None when more ciphertext is needed; `b""` once the peer sent close_notify."""
 
     def write(self, data: bytes) -> bytes:
-        """Encrypt all of `data`; returns the ciphertext to send."""
+        """Encrypt all of `data`; returns the ciphertext to send.
+
+        In the middle of a renegotiation nothing can be encrypted: `outgoing` gives it then, when that is over.
+        """
 
     def outgoing(self) -> bytes:
         """Ciphertext the engine wants sent on its own account (handshake, alerts, tickets)."""
@@ -35,3 +44,22 @@ class TlsEngine(Protocol):
 
     def peer_certificate(self) -> bytes | None:
         """The peer's certificate in DER."""
+
+    def resumed(self) -> bool:
+        """Whether the handshake resumed an earlier session."""
+
+
+class ClientTls(Protocol):
+    """Hop 2's TLS for one upstream: makes an engine for each connection."""
+
+    name: str
+    """The engine: `system`, `private` or `tlslite`."""
+    options: TlsOptions
+    checks_name: bool
+    """Whether the engine compares the certificate with `server_name`; pins are always the caller's to check."""
+
+    def engine(self, server_name: str | None, host: str, port: int) -> TlsEngine:
+        """An engine for a new connection to `host` and `port`; `server_name` is the SNI, None for none.
+
+        It verifies the chain where `Trust.chain` says so. Sessions are kept by host and port.
+        """

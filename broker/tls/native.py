@@ -13,6 +13,16 @@ from typing import Final
 
 _CTRL_SET_GROUPS_LIST: Final = 92
 _PURPOSE_ANY: Final = 7
+_SECURITY_CALLBACK: Final = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+)
 _WORD: Final = 0xFFFFFFFF
 
 
@@ -27,6 +37,8 @@ def _libssl() -> ctypes.CDLL | None:
         library.SSL_CTX_ctrl.restype = ctypes.c_long
         library.SSL_CTX_set_purpose.argtypes = [ctypes.c_void_p, ctypes.c_int]
         library.SSL_CTX_set_purpose.restype = ctypes.c_int
+        library.SSL_CTX_set_security_callback.argtypes = [ctypes.c_void_p, _SECURITY_CALLBACK]
+        library.SSL_CTX_set_security_callback.restype = None
     except (AttributeError, OSError):
         return None
     return library
@@ -60,3 +72,20 @@ def waive_purpose(context: ssl.SSLContext) -> bool:
     if library is None or pointer is None:
         return False
     return bool(library.SSL_CTX_set_purpose(pointer, _PURPOSE_ANY) == 1)
+
+
+def _let_through(*_: object) -> int:
+    return 1
+
+
+# Held for ever: libssl keeps the pointer.
+_LET_THROUGH: Final = _SECURITY_CALLBACK(_let_through)
+
+
+def allow_any_strength(context: ssl.SSLContext) -> bool:
+    """Take keys and groups of any size, which level 0 alone does not; False when that cannot be done."""
+    library, pointer = _libssl(), _pointer(context)
+    if library is None or pointer is None:
+        return False
+    library.SSL_CTX_set_security_callback(pointer, _LET_THROUGH)
+    return True

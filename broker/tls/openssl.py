@@ -1,9 +1,11 @@
 """The engine on the interpreter's own OpenSSL, through memory BIOs (`ssl.SSLObject`)."""
 
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 from broker.tls.errors import TlsFailure
+from broker.tls.sessions import Slot
 
 _READ: Final = 64 * 1024
 
@@ -18,15 +20,32 @@ def failure_of(error: ssl.SSLError) -> TlsFailure:
 
 
 class OpenSslEngine:
-    """One TLS connection on an `ssl.SSLContext`; `server_name` is the SNI a client sends, None for none."""
+    """One TLS connection on an `ssl.SSLContext`; `server_name` is the SNI a client sends, None for none.
 
-    __slots__ = ("_connected", "_in", "_out", "_ssl")
+    `session`: where a client finds the session to resume, and leaves its own.
+    """
 
-    def __init__(self, context: ssl.SSLContext, *, server_side: bool = False, server_name: str | None = None) -> None:
+    __slots__ = ("_connected", "_held", "_in", "_out", "_session", "_ssl")
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_name: str | None = None,
+        session: Slot[ssl.SSLSession] | None = None,
+    ) -> None:
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_side=server_side, server_hostname=server_name)
         self._connected = False
+        self._held: bytearray | None = None
+        self._session = session
+        if session is not None and session.session is not None:
+            self._ssl.session = session.session
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """It never works on its own."""
 
     @property
     def object(self) -> ssl.SSLObject:
@@ -43,7 +62,12 @@ class OpenSslEngine:
         except (ValueError, OSError) as error:
             raise TlsFailure("HANDSHAKE", str(error)) from None
         self._connected = True
+        self._remember()
         return True
+
+    def _remember(self) -> None:
+        if self._session is not None and self._ssl.session is not None:
+            self._session.session = self._ssl.session
 
     def feed(self, data: bytes) -> None:
         self._in.write(data)
@@ -63,24 +87,34 @@ class OpenSslEngine:
             raise failure_of(error) from None
 
     def write(self, data: bytes) -> bytes:
+        if self._held is not None:
+            self._held += data
+            return self._release()
+        sent = 0
         try:
             sent = self._ssl.write(data)
-            if sent < len(data):
-                self._write_rest(data, sent)
+            while sent < len(data):
+                sent += self._ssl.write(memoryview(data)[sent:])
+        except ssl.SSLWantReadError:
+            # The server renegotiates: what is left waits for its answer.
+            self._held = bytearray(memoryview(data)[sent:])
         except ssl.SSLError as error:
             raise failure_of(error) from None
         return self._out.read()
 
-    def _write_rest(self, data: bytes, sent: int) -> None:
-        view = memoryview(data)
-        while sent < len(view):
-            sent += self._ssl.write(view[sent:])
+    def _release(self) -> bytes:
+        held, self._held = bytes(self._held or b""), None
+        return self.write(held)
 
     def outgoing(self) -> bytes:
+        if self._held is not None:
+            return self._release()
         return self._out.read() if self._out.pending else b""
 
     def close(self) -> bytes:
         if self._connected:
+            # TLS 1.3 sends its tickets after the handshake.
+            self._remember()
             try:
                 self._ssl.unwrap()
             except (ssl.SSLError, OSError, ValueError):
@@ -97,3 +131,6 @@ class OpenSslEngine:
 
     def peer_certificate(self) -> bytes | None:
         return self._ssl.getpeercert(binary_form=True)
+
+    def resumed(self) -> bool:
+        return bool(self._ssl.session_reused)

@@ -1,57 +1,100 @@
-"""What each `tls.profile` stands for, as contexts for hop 2."""
+"""What each `tls.profile` and each shape of hello stands for."""
 
-import ssl
-import warnings
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
-from broker.tls.native import waive_purpose
-
-LEGACY_CIPHERS: Final = "ALL:@SECLEVEL=0"
-_OP_LEGACY_SERVER_CONNECT: Final = 0x4
-_NO_CHECK_TIME: Final = 0x200000
+from broker.config.upstream_tls import UpstreamTls
+from broker.tls.options import ClientIdentity, TlsOptions, Trust
+from broker.tls.versions import TlsVersion
 
 
-def client_context(profile: str, ca: Path | None, *, pinned: bool, verify: bool, names: bool) -> ssl.SSLContext:
-    """The context for an upstream. Raises `OSError` or `ssl.SSLError` when `ca` cannot be read.
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named bundle of settings."""
 
-    `modern`: TLS 1.2+, OpenSSL's security level 2, and no host name in the subject alone. `legacy`: TLS 1.0 to 1.3,
-    level 0 (SHA-1 and MD5 chains, 1024-bit keys and DHE), and servers without secure renegotiation (RFC 5746). With a
-    pin, the chain is judged only when a `ca` is named too, and then without expiry, hostname and key usage.
-    `names`: whether SNI is sent; OpenSSL checks the name that SNI carries, so without it the caller has to.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if profile == "legacy":
-        _make_legacy(context)
-    else:
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers("DEFAULT:@SECLEVEL=2")
-        context.set_alpn_protocols(["http/1.1"])
-        context.hostname_checks_common_name = False
-    if not verify or (pinned and ca is None):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    if ca is not None:
-        context.load_verify_locations(ca)
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    context.check_hostname = names
-    if pinned:
-        _waive(context)
-    return context
+    min_version: TlsVersion
+    max_version: TlsVersion
+    ciphers: str
+    security_level: int
+    legacy_renegotiation: bool
+    any_strength: bool = False
+    alpn: tuple[str, ...] = ()
+    common_name: bool = True
+    require_close_notify: bool = False
 
 
-def _make_legacy(context: ssl.SSLContext) -> None:
-    with warnings.catch_warnings():
-        # Python warns of TLS 1.0; here the operator named it, for this upstream alone.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion.TLSv1
-    context.set_ciphers(LEGACY_CIPHERS)
-    context.options |= _OP_LEGACY_SERVER_CONNECT
+SHORT_CIPHERS: Final = (
+    "DHE-RSA-AES256-SHA:DHE-RSA-AES128-SHA:AES256-SHA:AES128-SHA:EDH-RSA-DES-CBC3-SHA:DES-CBC3-SHA:RC4-SHA:RC4-MD5"
+)
+"""What the servers of 2003 know: eight suites, without elliptic curves, so that no extension is needed."""
+
+OBSOLETE_CIPHERS: Final = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"
+    "DHE-RSA-AES128-SHA:DHE-RSA-AES256-SHA:DHE-DSS-AES128-SHA:DHE-DSS-AES256-SHA:"
+    "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA:"
+    "CAMELLIA128-SHA:CAMELLIA256-SHA:SEED-SHA:IDEA-CBC-SHA:"
+    "ECDHE-RSA-DES-CBC3-SHA:EDH-RSA-DES-CBC3-SHA:EDH-DSS-DES-CBC3-SHA:DES-CBC3-SHA:"
+    "ECDHE-RSA-RC4-SHA:RC4-SHA:RC4-MD5"
+)
+"""Strongest first, and few enough for a hello below 256 bytes: Windows Server 2003 reads the first 64 suites only, and
+some balancers give up on longer hellos."""
+
+PROFILES: Final[dict[str, Profile]] = {
+    "modern": Profile(
+        TlsVersion.TLSv1_2,
+        TlsVersion.TLSv1_3,
+        "DEFAULT",
+        2,
+        legacy_renegotiation=False,
+        alpn=("http/1.1",),
+        common_name=False,
+        require_close_notify=True,
+    ),
+    "legacy": Profile(TlsVersion.TLSv1_0, TlsVersion.TLSv1_3, "ALL", 0, legacy_renegotiation=True),
+    "obsolete": Profile(
+        TlsVersion.SSLv3, TlsVersion.TLSv1_2, OBSOLETE_CIPHERS, 0, legacy_renegotiation=True, any_strength=True
+    ),
+}
+
+_MOST: Final = {"full": TlsVersion.TLSv1_3, "short": TlsVersion.TLSv1_2, "bare": TlsVersion.TLSv1_0}
 
 
-def _waive(context: ssl.SSLContext) -> None:
-    context.check_hostname = False
-    context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
-    waive_purpose(context)
+def options_of(tls: UpstreamTls | None) -> TlsOptions:
+    """The profile's bundle, with what is written beside it put in its place."""
+    tls = tls or UpstreamTls()
+    bundle = PROFILES[tls.profile]
+    hello = tls.hello or "full"
+    most = TlsVersion.of(tls.max_version) if tls.max_version else min(bundle.max_version, _MOST[hello])
+    least = TlsVersion.of(tls.min_version) if tls.min_version else min(bundle.min_version, most)
+    return TlsOptions(
+        profile=tls.profile,
+        min_version=least,
+        max_version=most if tls.max_version else max(most, least),
+        ciphers=tls.ciphers or (bundle.ciphers if hello == "full" else SHORT_CIPHERS),
+        security_level=bundle.security_level if tls.security_level is None else tls.security_level,
+        any_strength=bundle.any_strength and tls.security_level is None,
+        legacy_renegotiation=_either(tls.legacy_renegotiation, bundle.legacy_renegotiation),
+        hello=hello,
+        alpn=bundle.alpn if tls.alpn is None else tuple(tls.alpn),
+        session_reuse=_either(tls.session_reuse, True),
+        identity=_identity(tls),
+        trust=Trust(tls.ca, not tls.unsafe_skip_verify, tuple(tls.pin_sha256), bundle.common_name),
+        server_name=tls.server_name,
+    )
+
+
+def requires_close_notify(tls: UpstreamTls | None) -> bool:
+    """Whether an answer that ends with the connection must end with close_notify: old servers seldom send it."""
+    tls = tls or UpstreamTls()
+    return _either(tls.require_close_notify, PROFILES[tls.profile].require_close_notify)
+
+
+def _identity(tls: UpstreamTls) -> ClientIdentity | None:
+    shown = tls.client_certificate
+    return None if shown is None else ClientIdentity(shown.chain, shown.key)
+
+
+def _either(written: bool | None, bundled: bool) -> bool:
+    return bundled if written is None else written

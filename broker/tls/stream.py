@@ -133,7 +133,12 @@ class SecureStream(asyncio.Protocol):
         if self._ready:
             self.established()
         else:
+            cast("TlsEngine", self._engine).attach(self._woken)
             self._handshake()
+
+    def _woken(self) -> None:
+        if self._transport is not None and not self.closing and (self._ready or self._handshake()):
+            self._drain_engine()
 
     def data_received(self, data: bytes) -> None:
         engine = self._engine

@@ -5,58 +5,33 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
-from broker.core.alarms import Alarm, AlarmWheel
+from broker.core.alarms import AlarmWheel
 from broker.core.body import Body
 from broker.core.errors import BrokerError
 from broker.core.heads import Framing, ResponseHead
+from broker.core.quirks import NO_QUIRKS
+from broker.http1.advice import with_advice
 from broker.http1.errors import ProtocolError
 from broker.http1.response_parser import ResponseParser
 from broker.http1.writer import BodyWriter
 from broker.tls.engine import TlsEngine
 from broker.tls.errors import TlsFailure
-from broker.tls.stream import SecureStream
+from broker.upstream.answer import Answer, Stale
+from broker.upstream.deadlines import WatchedStream
 from broker.upstream.origin import UpstreamSettings
-
-_PEEK = int(socket.MSG_PEEK) | int(socket.MSG_DONTWAIT)
-
-
-class Stale(Exception):
-    """A kept connection ended before a byte of the answer came: the endpoint had given it up."""
+from broker.upstream.peek import quiet
 
 
-class Answer:
-    """An upstream's answer: its head, and its body as it comes."""
-
-    __slots__ = ("_connection", "body", "head")
-
-    def __init__(self, head: ResponseHead, body: Body | None, connection: "UpstreamConnection") -> None:
-        self.head = head
-        self.body = body
-        self._connection = connection
-
-    def cancel(self) -> None:
-        """Nobody takes the rest of the body: reset the connection, unless it has come already."""
-        if self.body is not None and not self.body.complete:
-            self._connection.cancel()
-
-
-class UpstreamConnection(SecureStream):
+class UpstreamConnection(WatchedStream):
     """One connection of a pool. Exactly one call at a time; `released` is called when it is free or gone."""
 
     __slots__ = (
-        "_alarm",
         "_answer",
         "_answered",
         "_loop",
-        "_parser",
         "_ready_future",
         "_released",
-        "_request_sent",
-        "_settings",
         "_used_before",
-        "_wheel",
-        "_write_left",
-        "_writer",
         "idle_since",
         "reusable",
         "sock",
@@ -70,23 +45,17 @@ class UpstreamConnection(SecureStream):
         wheel: AlarmWheel,
         released: Callable[["UpstreamConnection"], None],
     ) -> None:
-        super().__init__(engine)
+        http = settings.http
+        super().__init__(engine, settings, wheel, ResponseParser(self) if http is None else http.parser(self))
         self._loop = asyncio.get_running_loop()
-        self._settings = settings
-        self._wheel = wheel
         self._released = released
-        self._alarm = Alarm(self._ring)
-        self._parser = ResponseParser(self)
         self._ready_future: asyncio.Future[None] = self._loop.create_future()
         self._answered: asyncio.Future[Answer] | None = None
         self._answer: Answer | None = None
-        self._writer: BodyWriter | None = None
-        self._request_sent = True
         self._used_before = False
-        self._write_left = 0
         self.sock = sock
         self.idle_since = 0.0
-        self.reusable = True
+        self.reusable = http is None or http.keeps_connections
         """Whether the connection may serve another call after this one."""
 
     # Being made.
@@ -112,17 +81,13 @@ class UpstreamConnection(SecureStream):
 
     # Making a call.
 
+    @property
+    def answering(self) -> bool:
+        return self._answer is not None
+
     def alive(self) -> bool:
         """Whether an idle connection is still good: the kernel holds neither an end nor unasked bytes."""
-        if self.closing or self._parser.surplus:
-            return False
-        try:
-            self.sock.recv(1, _PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not self.closing and not self._parser.surplus and quiet(self.sock)
 
     def call(self, method: bytes, head: bytes, body: Body | None, chunked: bool) -> "asyncio.Future[Answer]":
         """Send a request; the future gives the answer's head, and may raise `Stale` or `BrokerError`."""
@@ -150,6 +115,11 @@ class UpstreamConnection(SecureStream):
         self._writer = BodyWriter(self, body, chunked=chunked, done=self._sent, broken=self._request_broke)
         body.drain(self._writer)
 
+    def _drop_request(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.drop()
+
     def _sent(self) -> None:
         self._request_sent = True
         self._writer = None
@@ -164,7 +134,7 @@ class UpstreamConnection(SecureStream):
     def cancel(self) -> None:
         """Give the call up: the endpoint must not take what it got for a whole request."""
         self.reusable = False
-        self._writer = None
+        self._drop_request()
         answered = self._answered
         if answered is not None and not answered.done():
             answered.cancel()
@@ -173,9 +143,8 @@ class UpstreamConnection(SecureStream):
     # What the parser tells.
 
     def on_response(self, head: ResponseHead) -> None:
-        body = None
-        if head.framing is not Framing.NONE and not (head.framing is Framing.LENGTH and head.length == 0):
-            body = Body(self)
+        empty = head.framing is Framing.NONE or (head.framing is Framing.LENGTH and head.length == 0)
+        body = None if empty else Body(self)
         self.reusable = self.reusable and head.keep_alive
         self._answer = Answer(head, body, self)
         if self._answered is not None and not self._answered.done():
@@ -194,13 +163,10 @@ class UpstreamConnection(SecureStream):
         if self._request_sent:
             self._release()
         else:
+            # The answer is complete before the request is: nobody reads on, so nothing more is sent.
             self.reusable = False
-            self._detach_request()
-
-    def _detach_request(self) -> None:
-        """The answer is complete before the request is: nobody reads on, so nothing more is sent."""
-        self.abort()
-        self._released(self)
+            self.abort()
+            self._released(self)
 
     def _release(self) -> None:
         self._used_before = True
@@ -246,6 +212,7 @@ class UpstreamConnection(SecureStream):
 
     def lost(self, error: Exception | None) -> None:
         self._alarm.cancel()
+        self._drop_request()
         self.reusable = False
         if not self._ready_future.done():
             self._ready_future.set_exception(error or ConnectionResetError("closed during the TLS handshake"))
@@ -260,8 +227,9 @@ class UpstreamConnection(SecureStream):
         return self._used_before and not self._parser.started
 
     def _broke_protocol(self, error: ProtocolError) -> None:
-        detail = f"{error.reason[:1].upper()}{error.reason[1:]}."
-        self._break(BrokerError("upstream_protocol_error", detail))
+        http = self._settings.http
+        have = NO_QUIRKS if http is None else http.answers.quirks
+        self._break(BrokerError("upstream_protocol_error", with_advice(error, self._parser, have)))
 
     def _break(self, error: BrokerError) -> None:
         self.reusable = False
@@ -274,45 +242,6 @@ class UpstreamConnection(SecureStream):
             answered.set_exception(error)
         elif self._answer is not None and self._answer.body is not None:
             self._answer.body.fail(error)
-
-    # Backpressure and deadlines.
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._write_left = self.waiting
-        if not self._request_sent and self._answer is None:
-            self._wheel.set(self._alarm, monotonic() + self._settings.write)
-
-    def writable(self) -> None:
-        if self._writer is not None:
-            self._writer.writable()
-
-    def pause_body(self) -> None:
-        self._alarm.cancel()
-        self.pause_reading()
-
-    def resume_body(self) -> None:
-        if not self._parser.done:
-            self._wheel.set(self._alarm, monotonic() + self._settings.idle)
-        self.resume_reading()
-
-    def _ring(self) -> None:
-        if self._parser.done:
-            return
-        if not self._request_sent:
-            self._watch_request()
-            return
-        what = "did not answer" if self._answer is None else "stopped in the middle of its answer"
-        self._break(BrokerError("upstream_timeout", f"The upstream {what} in time."))
-
-    def _watch_request(self) -> None:
-        """The request is on its way: its sender is watched by the caller's deadlines, its taker here."""
-        left = self.waiting
-        if self.write_blocked and left >= self._write_left:
-            self._break(BrokerError("upstream_timeout", "The upstream did not take the request in time."))
-            return
-        self._write_left = left
-        self._wheel.set(self._alarm, monotonic() + self._settings.write)
 
 
 _CUT = "The upstream closed the connection before its answer was complete."

@@ -2,18 +2,17 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
+from broker.tls.engine import ClientTls
 from broker.tls.errors import TlsFailure
 from broker.tls.explain import explain
 from broker.tls.names import check_name
-from broker.tls.openssl import OpenSslEngine
 from broker.tls.pins import check_pin
 from broker.upstream.connection import UpstreamConnection
-from broker.upstream.origin import Origin, TlsSettings, UpstreamSettings
+from broker.upstream.origin import Origin, UpstreamSettings
 
 Released = Callable[[UpstreamConnection], None]
 
@@ -58,7 +57,7 @@ async def _establish(
 ) -> UpstreamConnection:
     loop = asyncio.get_running_loop()
     tls = origin.tls
-    engine = None if tls is None else OpenSslEngine(tls.context, server_name=origin.server_name)
+    engine = None if tls is None else tls.engine(origin.server_name, origin.host, origin.port)
     _, connection = await loop.create_connection(
         lambda: UpstreamConnection(engine, sock, settings, wheel, released), sock=sock
     )
@@ -77,11 +76,13 @@ async def _establish(
     return connection
 
 
-def _check_certificate(certificate: bytes | None, origin: Origin, tls: TlsSettings) -> None:
-    if tls.pins:
-        check_pin(certificate, tls.pins, modern=tls.profile == "modern")
-    elif origin.server_name is None and tls.context.verify_mode == ssl.CERT_REQUIRED:
-        check_name(certificate, origin.host, common_name=tls.profile != "modern")
+def _check_certificate(certificate: bytes | None, origin: Origin, tls: ClientTls) -> None:
+    options = tls.options
+    trust = options.trust
+    if trust.pins:
+        check_pin(certificate, trust.pins, modern=options.profile == "modern")
+    elif trust.name and not tls.checks_name:
+        check_name(certificate, origin.name, common_name=trust.common_name)
 
 
 def _tls_failure(error: BaseException) -> TlsFailure | None:
@@ -94,9 +95,9 @@ def _tls_failure(error: BaseException) -> TlsFailure | None:
     return None
 
 
-def _explained(failure: TlsFailure, tls: TlsSettings) -> BrokerError:
+def _explained(failure: TlsFailure, tls: ClientTls) -> BrokerError:
     return BrokerError(
-        "upstream_tls_failed", explain(failure, tls.profile), cause=f"{failure.reason}: {failure.message}"
+        "upstream_tls_failed", explain(failure, tls.options), cause=f"{failure.reason}: {failure.message}"
     )
 
 

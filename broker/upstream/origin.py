@@ -1,18 +1,9 @@
 """One target of an upstream: how it is reached, and what keeps its connections apart from any other's."""
 
-import ssl
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Hop 2's TLS for one upstream."""
-
-    context: ssl.SSLContext = field(repr=False)
-    profile: str
-    server_name: str | None
-    """What SNI and the certificate's name are; `""`: no SNI; None: the target's host."""
-    pins: tuple[str, ...] = ()
+from broker.tls.engine import ClientTls
+from broker.upstream.manner import Manner
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +14,18 @@ class Origin:
     port: int
     authority: bytes
     """Host and port as written in the configuration: the `Host` that it is sent."""
-    tls: TlsSettings | None
+    tls: ClientTls | None = field(repr=False)
+    """None: plain HTTP."""
+
+    @property
+    def name(self) -> str:
+        """The name that the certificate has to carry."""
+        return (self.tls is not None and self.tls.options.server_name) or self.host
 
     @property
     def server_name(self) -> str | None:
         """The SNI to send; None for none."""
-        if self.tls is None:
-            return None
-        name = self.host if self.tls.server_name is None else self.tls.server_name
-        return name or None
+        return self.name if self.tls is not None and self.tls.options.sends_name else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +39,5 @@ class UpstreamSettings:
     require_close_notify: bool
     pool_idle: float
     pool_size: int
+    http: Manner | None = None
+    """How HTTP is spoken where plain HTTP/1.1 is too much; None: nothing special."""

@@ -10,7 +10,8 @@ from broker.core.exchange import Exchange
 from broker.core.heads import Framing
 from broker.core.plan import RoutePlan
 from broker.tls.engine import TlsEngine
-from broker.upstream.connection import Answer, Stale, UpstreamConnection
+from broker.upstream.answer import Answer, Stale
+from broker.upstream.connection import UpstreamConnection
 from broker.upstream.origin import Origin, UpstreamSettings
 from broker.upstream.pool import Pool
 

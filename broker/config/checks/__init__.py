@@ -3,12 +3,13 @@
 from typing import Final
 
 from broker.config.checks.binds import taken_ports
-from broker.config.checks.certificates import server_certificates, trust_files
+from broker.config.checks.certificates import client_certificates, server_certificates, trust_files
 from broker.config.checks.references import references, unused
 from broker.config.checks.routes import ambiguous, names, replacements
+from broker.config.checks.upstream_http import upstream_http
 from broker.config.checks.upstreams import upstream_settings
 
-PURE_CHECKS: Final = (references, unused, names, replacements, ambiguous, taken_ports, upstream_settings)
+PURE_CHECKS: Final = (references, unused, names, replacements, ambiguous, taken_ports, upstream_settings, upstream_http)
 """Checks that need the text only."""
-FILE_CHECKS: Final = (server_certificates, trust_files)
+FILE_CHECKS: Final = (server_certificates, client_certificates, trust_files)
 """Checks that read the files which the text names."""

@@ -24,6 +24,14 @@ def server_certificates(draft: Draft) -> Iterator[Problem]:
             yield from _pair(certificate, ("listeners", name, "tls", "certificates", index))
 
 
+def client_certificates(draft: Draft) -> Iterator[Problem]:
+    """Certificates that the broker shows to upstreams."""
+    for name, upstream in draft.upstreams.items():
+        if upstream.tls is not None and upstream.tls.client_certificate is not None:
+            shown = upstream.tls.client_certificate
+            yield from _client_pair(shown.chain, shown.key, ("upstreams", name, "tls", "client_certificate"))
+
+
 def trust_files(draft: Draft) -> Iterator[Problem]:
     """Files of certificates to trust: callers' CAs, and upstreams'."""
     for name, listener in draft.listeners.items():
@@ -41,14 +49,28 @@ def _pair(certificate: Certificate, at: Loc) -> Iterator[Problem]:
         yield from chain_problems(chain, (*at, "chain"))
     except PemError as error:
         yield Problem((*at, "chain"), str(error))
+    yield from _key(certificate.key, chain, at)
+
+
+def _client_pair(path: Path, key: Path, at: Loc) -> Iterator[Problem]:
+    chain: list[x509.Certificate] = []
     try:
-        key = read_key(certificate.key)
+        chain = read_certificates(path)
+        yield from date_problems(chain[0], (*at, "chain"))
+    except PemError as error:
+        yield Problem((*at, "chain"), str(error))
+    yield from _key(key, chain, at)
+
+
+def _key(path: Path, chain: list[x509.Certificate], at: Loc) -> Iterator[Problem]:
+    try:
+        key = read_key(path)
     except PemError as error:
         yield Problem((*at, "key"), str(error))
         return
     if chain and _public(key.public_key()) != _leaf_key(chain[0]):
         yield Problem((*at, "key"), "is not the key of the first certificate in `chain`")
-    yield from _private(certificate.key, (*at, "key"))
+    yield from _private(path, (*at, "key"))
 
 
 def _private(path: Path, loc: Loc) -> Iterator[Problem]:

@@ -145,7 +145,7 @@ def upstream(settings: str) -> list[str]:
         ("{targets: [http://h], tls: {}}", "upstreams.u.tls: the targets are http://"),
         (
             "{targets: [https://h], tls: {profile: obsolete}}",
-            "profile obsolete needs an engine that this build does",
+            "upstreams.u.tls: warning: weak TLS without a `review_by`",
         ),
         (
             "{targets: [https://h], tls: {profile: legacy}}",

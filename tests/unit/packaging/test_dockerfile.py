@@ -34,8 +34,8 @@ def values(stage: list[Instruction], name: str) -> list[str]:
     return [rest for instruction, rest in stage if instruction == name]
 
 
-def test_has_a_builder_and_a_runtime_of_the_same_slim_image(root: Path, stages: list[list[Instruction]]) -> None:
-    assert [stage[0][1].partition(" ")[0] for stage in stages] == ["${PYTHON_IMAGE}", "${PYTHON_IMAGE}"]
+def test_all_stages_start_from_the_same_slim_image(root: Path, stages: list[list[Instruction]]) -> None:
+    assert [stage[0][1].partition(" ")[0] for stage in stages] == ["${PYTHON_IMAGE}"] * 3
     image = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", (root / "Dockerfile").read_text(), re.MULTILINE)
     assert image is not None
     assert re.fullmatch(r"python:3\.\d+-slim-bookworm", image[1])
@@ -124,3 +124,8 @@ def test_health_check_fails_when_nobody_answers(stages: list[list[Instruction]],
     port = free.server_port
     free.server_close()
     assert health_check(stages, port) != 0
+
+
+def test_has_the_private_openssl_where_the_broker_looks_for_it(stages: list[list[Instruction]]) -> None:
+    copied = [rest for rest in values(stages[-1], "COPY") if "obsolete" in rest]
+    assert copied == ["--from=obsolete-tls /obsolete_tls.so /opt/broker/lib/broker/obsolete_tls.so"]
