@@ -56,7 +56,7 @@ $(VENV)/.obsolete: $(wildcard broker/tls/private/*.sh broker/tls/private/*.[ch])
 
 $(VENV)/.bench: $(VENV)/.test $(VENV)/.obsolete
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,bench]'
-	@sh tests/debian-packages.sh "$(SUDO)" nginx-light haproxy gcc libc6-dev libssl-dev
+	@sh tests/debian-packages.sh "$(SUDO)" nginx-light haproxy stunnel4 gcc libc6-dev libssl-dev
 	touch $@
 
 clean:

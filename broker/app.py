@@ -11,20 +11,24 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from broker.admin.server import AdminServer
-from broker.compile import Compiled, compile_config, review_timestamp
+from broker.compile import Compiled, CompileError, compile_config, review_timestamp
 from broker.config.load import examine, usable
+from broker.config.secret_walk import references_in
 from broker.core.alarms import AlarmWheel
 from broker.core.exchange import Exchange
+from broker.core.secret import Secret
 from broker.listener.listener import Listener, Serve
 from broker.observe.access_log import AccessLog
 from broker.observe.finish import Observer
 from broker.observe.logs import set_up_logging
 from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import Redactor
-from broker.observe.sources import CertificateDate, ReviewDate, UpstreamState
+from broker.observe.sources import CertificateDate, ReviewDate, SecretState, UpstreamState
 from broker.observe.tally import Tallies
 from broker.pipeline import serve
 from broker.routing.table import RouteTable
+from broker.secretstore.checks import provider_settings
+from broker.secretstore.store import SecretStore
 from broker.tls.checks import engine_settings
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ class App:
         self.tallies = Tallies()
         self.listeners: dict[str, Listener] = {}
         self.admin: AdminServer | None = None
+        self.secrets: SecretStore | None = None
         self._compiled: Compiled | None = None
         self._wheel: AlarmWheel | None = None
         self._observer: Observer | None = None
@@ -52,14 +57,20 @@ class App:
 
     async def start(self) -> None:
         """Load, compile, bind. Raises `ConfigError`, `CompileError` or `StartError`; nothing is left bound then."""
-        found, faults = examine(self._path, [engine_settings])
+        found, faults = examine(self._path, [engine_settings, provider_settings])
         config = usable(found, faults)
         if self._log_setup:
             set_up_logging(config.log.level, self.redactor)
         for fault in faults:
             log.warning("%s", fault, extra={"event": "config_fault"})
         self._wheel = AlarmWheel(asyncio.get_running_loop())
-        self._compiled = compile_config(config, self._wheel)
+        self.secrets = SecretStore(config.secrets, self._masks)
+        await self.secrets.start(reference for _, reference in references_in(config))
+        try:
+            self._compiled = compile_config(config, self._wheel, self.secrets)
+        except CompileError:
+            await self._close()
+            raise
         for secret in self._compiled.secrets:
             self.redactor.add(secret.reveal())
         observer = Observer(self.tallies, AccessLog(self._wheel, self.redactor) if config.log.access else None)
@@ -106,6 +117,11 @@ class App:
         assert self._wheel is not None  # noqa: S101 - set by start
         return self._compiled, self._wheel
 
+    def _masks(self, new: Secret, old: Secret | None) -> None:
+        self.redactor.add(new.reveal())
+        if old is not None:
+            self.redactor.retire(old.reveal())
+
     def _refused(self, listener: str) -> None:
         counts = self.tallies.refused_connections
         counts[listener] = counts.get(listener, 0) + 1
@@ -140,10 +156,14 @@ class App:
 
     async def _close(self) -> None:
         if self._compiled is not None:
+            for check in self._compiled.checks.values():
+                check.close()
             for upstream in self._compiled.upstreams.values():
                 upstream.close()
         if self.admin is not None:
             await self.admin.stop()
+        if self.secrets is not None:
+            await self.secrets.close()
         if self._observer is not None and self._observer.access_log is not None:
             self._observer.access_log.flush()
         if self._wheel is not None:
@@ -153,7 +173,9 @@ class App:
 
     def _registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()
-        registry.register(BrokerCollector(self.tallies, self._upstreams, self._certificates, self._reviews))
+        registry.register(
+            BrokerCollector(self.tallies, self._upstreams, self._certificates, self._reviews, self._secret_state)
+        )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -164,13 +186,18 @@ class App:
         return [
             UpstreamState(
                 name,
-                sum(pool.idle for pool in upstream.pools),
-                sum(pool.busy for pool in upstream.pools),
+                sum(pool.idle for pool in upstream.all_pools),
+                sum(pool.busy for pool in upstream.all_pools),
                 upstream.stats.handshakes,
                 upstream.stats.retries,
             )
             for name, upstream in compiled.upstreams.items()
         ]
+
+    def _secret_state(self) -> SecretState:
+        if self.secrets is None:
+            return SecretState({}, [])
+        return SecretState(self.secrets.counts, self.secrets.ages())
 
     def _certificates(self) -> list[CertificateDate]:
         compiled, _ = self._running()

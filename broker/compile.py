@@ -4,22 +4,24 @@ import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
-from broker.callers.authenticate import CallerCheck, any_of, public
-from broker.callers.build import build_caller
+from broker.callers.authenticate import any_of, public
+from broker.callers.build import build_callers, build_slowing
+from broker.callers.slowing import Slowing
+from broker.callers.verdict import CallerCheck
+from broker.compile_credentials import Credentialed, with_credentials
 from broker.compile_http import make_upstream, manner_of
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.alarms import AlarmWheel
-from broker.core.message import Line, normal
-from broker.core.plan import RoutePlan, UpstreamPort
-from broker.core.ports import SecretResolver
-from broker.core.secret import Secret, SecretUnavailable
-from broker.credentials.build import build_credentials
+from broker.core.message import normal
+from broker.core.plan import RoutePlan
+from broker.core.ports import Reference, SecretResolver, SecretSource
+from broker.core.secret import Secret, SecretPending, SecretUnavailable
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
 from broker.rewrite.request import request_prefixes
 from broker.routing.conditions import Conditions
 from broker.routing.table import RouteTable, Rule
-from broker.secretstore.resolve import resolver
+from broker.secretstore.store import SecretStore
 from broker.tls.engine import ClientTls
 from broker.tls.engines import EngineError, client_tls
 from broker.tls.profiles import options_of, requires_close_notify
@@ -45,20 +47,26 @@ class Compiled:
     upstreams: dict[str, Upstream]
     plans: list[RoutePlan]
     secrets: list[Secret] = field(repr=False)
+    checks: dict[str, CallerCheck] = field(default_factory=dict, repr=False)
+    """Who may call, by name."""
 
 
-def compile_config(config: Config, wheel: AlarmWheel) -> Compiled:
-    """Compile all of it, or raise `CompileError` with every reason."""
-    return _Compiler(config, wheel).run()
+def compile_config(config: Config, wheel: AlarmWheel, store: SecretStore | None = None) -> Compiled:
+    """Compile all of it, or raise `CompileError` with every reason; without a `store`, secrets stay as they are now."""
+    return _Compiler(config, wheel, store or SecretStore(config.secrets)).run()
 
 
 class _Compiler:
-    def __init__(self, config: Config, wheel: AlarmWheel) -> None:
+    def __init__(self, config: Config, wheel: AlarmWheel, store: SecretStore) -> None:
         self._config = config
+        self._secret_store = store
         self._wheel = wheel
         self._reasons: list[str] = []
+        self._slowing = {
+            name: build_slowing(listener.limits.failed_callers) for name, listener in config.listeners.items()
+        }
         self._secrets: list[Secret] = []
-        self._resolve = self._remembering(resolver(config.secrets.files))
+        self._resolve = self._remembering(store.resolve)
 
     def run(self) -> Compiled:
         config = self._config
@@ -68,11 +76,11 @@ class _Compiler:
             for name, upstream in config.upstreams.items()
             if (made := self._upstream(name, upstream)) is not None
         }
-        checks = {name: check for name in config.callers if (check := self._check(name)) is not None}
+        checks = build_callers(config.callers, self._source, self._caller_failed)
         plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
         if self._reasons:
             raise CompileError(self._reasons)
-        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets)
+        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets, checks)
 
     def _remembering(self, resolve: SecretResolver) -> SecretResolver:
         def remember(reference: object) -> Secret:
@@ -87,7 +95,7 @@ class _Compiler:
         served: list[ServedCertificate] = []
         for index, certificate in enumerate(tls.certificates):
             try:
-                served.append(load_certificate(certificate.chain, certificate.key, tls.client_ca))
+                served.append(load_certificate(certificate.chain, certificate.key, tls.client_ca, tls.asks_for))
             except (OSError, ssl.SSLError, ValueError) as error:
                 self._reasons.append(f"listeners.{name}.tls.certificates[{index}]: {error}")
         hosts = [
@@ -106,32 +114,29 @@ class _Compiler:
         origins = [Origin(target.host, target.port, target.authority.encode(), tls) for target in config.targets]
         return make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
 
-    def _check(self, name: str) -> CallerCheck | None:
-        try:
-            return build_caller(self._config.callers[name], self._resolve)
-        except SecretUnavailable as error:
-            self._reasons.append(f"callers.{name}: {error}")
-            return None
+    def _caller_failed(self, name: str, reason: str) -> None:
+        self._reasons.append(f"callers.{name}: {reason}")
 
     def _plan(self, route: Route, upstreams: dict[str, Upstream], checks: dict[str, CallerCheck]) -> RoutePlan | None:
-        try:
-            injected = self._injected(route)
-        except SecretUnavailable as error:
-            self._reasons.append(f"routes.{route.name}.credentials: {error}")
-            return None
         upstream = upstreams.get(route.upstream)
         names = [] if route.callers == "public" else list(route.callers)
         if upstream is None or any(name not in checks for name in names):
             return None
+        try:
+            target = with_credentials(route, upstream, self._source)
+        except (SecretUnavailable, ValueError) as error:
+            self._reasons.append(f"routes.{route.name}.credentials: {error}")
+            return None
         chosen = [(name, checks[name]) for name in names]
-        return make_plan(self._config, route, upstream, chosen, injected)
+        return make_plan(self._config, route, target, chosen, self._slowing[self._config.listener_of(route)])
 
-    def _injected(self, route: Route) -> tuple[Line, ...]:
-        if route.credentials is None:
-            return ()
-        line = build_credentials(route.credentials, self._resolve)
-        self._secrets.append(Secret(line[1]))
-        return (line,)
+    def _source(self, reference: Reference) -> SecretSource:
+        try:
+            self._resolve(reference)
+        except SecretPending:
+            # A provider that is down now may be up when the first call comes.
+            pass
+        return self._secret_store.source(reference)
 
     def _tables(self, plans: list[RoutePlan]) -> dict[str, RouteTable]:
         rules: dict[str, list[Rule]] = {name: [] for name in self._config.listeners}
@@ -143,29 +148,36 @@ class _Compiler:
 def make_plan(
     config: Config,
     route: Route,
-    upstream: UpstreamPort,
+    target: Credentialed,
     checks: list[tuple[str, CallerCheck]],
-    injected: tuple[Line, ...],
+    slowing: Slowing | None = None,
 ) -> RoutePlan:
     """The plan of one route."""
     listener = config.listeners[config.listener_of(route)]
-    dropped = frozenset(normal(name) for _, check in checks for name in check.consumed) | frozenset(
-        normal(name) for name, _ in injected
+    proofs = [] if route.pass_through else [check for _, check in checks]
+    dropped = frozenset(normal(name) for check in proofs for name in check.consumed) | frozenset(
+        normal(name) for name in target.fields
     )
+    # What a proxy may say and nobody else goes no further, whatever else does.
+    dropped |= {normal(name) for _, check in checks for name in check.guarded}
+    caller_header = route.caller_header.encode() if route.caller_header is not None else b""
+    if caller_header:
+        dropped |= {normal(caller_header)}
     return RoutePlan(
         name=route.name,
         listener=config.listener_of(route),
-        upstream=upstream,
-        authenticate=any_of(checks) if checks else public,
+        upstream=target.upstream,
+        authenticate=any_of(checks, slowing) if checks else public,
         match_path=route.match.path.encode(),
         replace_path=route.path.encode() if route.path is not None else None,
-        injected=injected,
         dropped=dropped,
         deadline=route.deadline,
         max_body=route.max_body,
         host_header=_host_header(config.upstreams[route.upstream].host_header),
         forwarded=listener.forwarded,
         via=listener.via,
+        dropped_query=frozenset(name for check in proofs for name in check.consumed_query),
+        caller_header=caller_header,
         prefixes=request_prefixes(dropped),
     )
 

@@ -1,11 +1,13 @@
 """The life of a call, downwards: route, caller, admission, upstream, answer.
 
-The order is a security property: nothing of a caller's body is read, and no upstream is touched, before the caller
-is known; the credential is injected last, into a head from which hop 1's credentials have been taken.
+The order is a security property: no upstream is touched before the caller is known, and nothing of a caller's body
+is read, but where it is what is signed, and then held and bounded; the credential is injected last, into a head from
+which hop 1's credentials have been taken.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from time import monotonic
 
 from broker import respond
@@ -41,7 +43,8 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
             raise exchange.refusal
         plan = exchange.plan = table.match(exchange)
         tally = observer.begin(exchange)
-        exchange.caller = plan.authenticate(exchange)
+        caller = plan.authenticate(exchange)
+        exchange.caller = caller if isinstance(caller, str) else await proven(exchange, plan, caller)
         admit(exchange, plan)
         reply = await call_upstream(exchange, plan)
         await relay(exchange, reply)
@@ -57,13 +60,24 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         exchange.caller_side.exchange_done(exchange)
 
 
+async def proven(exchange: Exchange, plan: RoutePlan, caller: Awaitable[str]) -> str:
+    """The caller, for a proof that takes its time: keys from elsewhere, the whole body, or a delay before a refusal."""
+    start_clock(exchange, plan)
+    return await caller
+
+
+def start_clock(exchange: Exchange, plan: RoutePlan) -> None:
+    """Set the deadline of the whole call."""
+    exchange.caller_side.set_deadline(exchange, exchange.started + call_seconds(plan.deadline, exchange.head))
+
+
 def admit(exchange: Exchange, plan: RoutePlan) -> None:
     """Hold the call to its limits, start its clock, and let a waiting caller send its body."""
     head = exchange.head
     come = exchange.body.size if exchange.body is not None else 0
     if plan.max_body is not None and max(head.length, come) > plan.max_body:
         raise BrokerError("body_too_large")
-    exchange.caller_side.set_deadline(exchange, exchange.started + call_seconds(plan.deadline, head))
+    start_clock(exchange, plan)
     body = exchange.body
     if head.expects_continue and body is not None and not body.complete and not body.size:
         exchange.caller_side.send_continue()

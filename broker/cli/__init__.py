@@ -3,7 +3,7 @@
 import argparse
 from typing import Final, Protocol
 
-from broker.cli import certs, check, demo, explain, routes, run, schema
+from broker.cli import certs, check, demo, explain, probe, routes, run, schema
 
 
 class Verb(Protocol):
@@ -21,4 +21,4 @@ class Verb(Protocol):
         """Do it; returns the exit code."""
 
 
-VERBS: Final[tuple[Verb, ...]] = (run, check, demo, certs, schema, routes, explain)  # type: ignore[assignment]
+VERBS: Final[tuple[Verb, ...]] = (run, check, demo, certs, schema, routes, explain, probe)  # type: ignore[assignment]

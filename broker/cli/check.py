@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.config.faults import Fault
 from broker.config.load import check
+from broker.secretstore.checks import provider_settings, resolved
 from broker.tls.checks import engine_settings
 
 NAME: Final = "check"
@@ -15,14 +16,17 @@ HELP: Final = "say everything that is wrong with a routes file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`-c FILE` and `--json`."""
+    """`-c FILE`, `--json` and `--resolve`."""
     parser.add_argument("-c", "--config", default="routes.yaml", metavar="FILE", help="the routes file")
     parser.add_argument("--json", action="store_true", help="print a JSON array of faults")
+    parser.add_argument(
+        "--resolve", action="store_true", help="also look up every secret, and say which cannot be had; shows none"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the faults, and a summary on standard error; returns 1 when one of them is an error, else 0."""
-    faults = check(Path(args.config), [engine_settings])
+    faults = check(Path(args.config), [engine_settings, provider_settings, *([resolved] if args.resolve else [])])
     if args.json:
         sys.stdout.write(json.dumps([fault.as_dict() for fault in faults], indent=2) + "\n")
     else:

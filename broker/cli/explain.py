@@ -3,33 +3,37 @@
 import argparse
 import asyncio
 import sys
+from typing import NamedTuple
 
-from broker.callers.build import build_caller
+from broker.callers.build import build_callers
 from broker.cli.common import add_config, load_or_complain
 from broker.cli.routes import conditions
 from broker.compile import make_plan, make_rule
+from broker.compile_credentials import Credentialed, listed
 from broker.config.model import Config, Route, Upstream
 from broker.core.body import Body
 from broker.core.errors import BrokerError
-from broker.core.exchange import Exchange
+from broker.core.exchange import Closable, Exchange
 from broker.core.heads import RequestHead
+from broker.core.injection import Injection
 from broker.core.message import Line
 from broker.core.plan import Reply, RoutePlan
 from broker.core.ports import Reference
 from broker.core.secret import Secret
-from broker.credentials.build import build_credentials
+from broker.credentials.build import build_injector
+from broker.credentials.flow import MASK
 from broker.http1.errors import ProtocolError
 from broker.http1.limits import HeadLimits
 from broker.http1.request_parser import RequestParser
 from broker.pipeline import call_seconds
 from broker.rewrite.request import request_head
 from broker.routing.table import RouteTable
+from broker.secretstore.fixed import FixedSource
 from broker.tls.describe import describe
 from broker.tls.profiles import options_of
 
 NAME = "explain"
 HELP = "say which route a request takes, why, and what would be sent upstream; secrets masked"
-MASK = b"***"
 PEER = "192.0.2.1"
 PRIVATE = frozenset({"authorization", "cookie", "x-api-key", "api-key", "ocp-apim-subscription-key"})
 """Fields whose values are secrets of the caller."""
@@ -112,8 +116,18 @@ class Side:
 
     peer = PEER
     peer_trusted = False
+    peer_certificate = None
     tls = True
     last = False
+
+    def trusts(self, address: str) -> bool:
+        """Nobody is a proxy here."""
+        return False
+
+    pins: dict[str, Closable] | None = None
+
+    def pin(self, name: str, what: Closable) -> None:
+        """There is no connection."""
 
     def send_continue(self) -> None:
         """Nothing is sent."""
@@ -134,6 +148,13 @@ class Side:
         """There is no clock."""
 
 
+class Masked(NamedTuple):
+    """A credential as it may be shown."""
+
+    lines: tuple[Line, ...]
+    fields: frozenset[bytes]
+
+
 class NoUpstream:
     """Stands for an upstream; explains, never calls."""
 
@@ -147,13 +168,19 @@ class NoUpstream:
 def masked_table(config: Config, listener: str) -> RouteTable:
     """The table of a listener, with every secret masked."""
     rules = []
+    known = build_callers(config.callers, mask, complain)
     for route in config.routes:
         if config.listener_of(route) == listener:
             names = [] if route.callers == "public" else route.callers
-            checks = [(name, build_caller(config.callers[name], mask)) for name in names]
-            plan = make_plan(config, route, NoUpstream(route.upstream), checks, masked_lines(route))
+            checks = [(name, known[name]) for name in names if name in known]
+            plan = make_plan(config, route, Credentialed(NoUpstream(route.upstream), masked(route).fields), checks)
             rules.append(make_rule(route, plan))
     return RouteTable(rules)
+
+
+def complain(name: str, reason: str) -> None:
+    """A caller whose check cannot be made here: what it consumes is then shown as passed on."""
+    print(f"broker: callers.{name}: {reason}", file=sys.stderr)
 
 
 def mask(_: Reference) -> Secret:
@@ -161,13 +188,10 @@ def mask(_: Reference) -> Secret:
     return Secret(MASK)
 
 
-def masked_lines(route: Route) -> tuple[Line, ...]:
-    """The credential's line with its secret masked, its scheme shown."""
-    if route.credentials is None:
-        return ()
-    name, value = build_credentials(route.credentials, mask)
-    scheme, space, _ = value.partition(b" ")
-    return ((name, scheme + space + MASK if space else MASK),)
+def masked(route: Route) -> "Masked":
+    """What the route's credentials bring in, with every secret masked, and the fields that they set."""
+    injector = build_injector(listed(route), lambda _: FixedSource(Secret(MASK)))
+    return Masked((), frozenset()) if injector is None else Masked(injector.preview, injector.fields)
 
 
 def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> None:
@@ -185,7 +209,8 @@ def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> No
             print(f"           {line}")
     print(f"deadline   {deadline(route, exchange)}")
     print("sent       (secrets masked)\n")
-    text = request_head(exchange, plan, upstream.targets[0].authority.encode()).decode("utf-8", "replace")
+    authority = upstream.targets[0].authority.encode()
+    text = request_head(exchange, plan, authority, Injection(masked(route).lines)).decode("utf-8", "replace")
     for line in text.rstrip().split("\r\n"):
         print(f"    {masked_line(line)}")
 

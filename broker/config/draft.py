@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from broker.config.model import Admin, Caller, Config, Listener, Route, Upstream
+from broker.config.model import Admin, Caller, Config, Listener, Route, Secrets, Upstream
 
 _T = TypeVar("_T")
 _CALLER: Final = TypeAdapter[Any](Caller)
@@ -24,6 +24,7 @@ class Draft:
     names: dict[str, dict[str, None]]
     """Of `listeners`, `upstreams` and `callers`: ordered sets."""
     admin: Admin | None = None
+    secrets: Secrets | None = None
     whole: bool = False
     """Whether nothing was left out."""
 
@@ -36,7 +37,9 @@ def draft_of(config: Config) -> Draft:
         "callers": dict.fromkeys(config.callers),
     }
     routes = list(enumerate(config.routes))
-    return Draft(config.listeners, config.upstreams, config.callers, routes, names, config.admin, whole=True)
+    return Draft(
+        config.listeners, config.upstreams, config.callers, routes, names, config.admin, config.secrets, whole=True
+    )
 
 
 def salvage(data: Mapping[str, Any], context: Mapping[str, Any]) -> Draft:
@@ -50,6 +53,7 @@ def salvage(data: Mapping[str, Any], context: Mapping[str, Any]) -> Draft:
         callers=_valid(_CALLER, sections["callers"], context),
         routes=list(_valid(TypeAdapter(Route), indexed, context).items()),
         names={name: dict.fromkeys(entries) for name, entries in sections.items()},
+        secrets=_valid(TypeAdapter(Secrets), {"": data.get("secrets") or {}}, context).get(""),
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from broker.config.address import BindAddress
 from broker.config.base import Model, setting
-from broker.config.scalars import FilePath, Network, Size, Timeout
+from broker.config.scalars import Duration, FilePath, Network, Size, Timeout
 
 
 def _off(value: object) -> object:
@@ -15,6 +15,7 @@ def _off(value: object) -> object:
 
 
 Forwarded = Annotated[Literal["x-forwarded", "rfc7239", "off"], BeforeValidator(_off)]
+Mtls = Annotated[Literal["off", "optional", "required"], BeforeValidator(_off)]
 
 
 class Certificate(Model):
@@ -34,6 +35,18 @@ class ListenerTls(Model):
     client_ca: FilePath | None = setting(
         None, "CA certificates that callers' own certificates must come from; absent: none are asked for."
     )
+    mtls: Mtls | None = setting(
+        None,
+        "Whether callers show a certificate. optional: it is asked for, and a caller without one is let in to prove "
+        "itself otherwise. Absent: required with `client_ca`, else off.",
+    )
+
+    @property
+    def asks_for(self) -> Literal["off", "optional", "required"]:
+        """Whether a certificate is asked of callers, defaults applied."""
+        if self.mtls is not None:
+            return self.mtls
+        return "off" if self.client_ca is None else "required"
 
 
 class ListenerTimeouts(Model):
@@ -46,6 +59,16 @@ class ListenerTimeouts(Model):
     write: Timeout = setting("30s", "Without progress while the caller takes the answer.")
 
 
+class FailedCallers(Model):
+    """How callers are slowed down that keep showing a wrong proof; whoever shows a right one never waits."""
+
+    after: int = setting(10, "Wrong proofs from one address that are answered at once.", ge=0)
+    delay: Duration = setting("250ms", "The first delay; it doubles with each further one. 0 turns it off.")
+    most: Timeout = setting("4s", "The longest delay.")
+    forget: Timeout = setting("10m", "After how long without a wrong proof an address starts anew.")
+    addresses: int = setting(10000, "How many addresses are remembered; those of IPv6 count by their /64.", ge=1)
+
+
 class ListenerLimits(Model):
     """How much a caller may send."""
 
@@ -53,6 +76,9 @@ class ListenerLimits(Model):
     headers: int = setting(100, "Header lines of one request.", ge=1)
     connections: int = setting(20000, "Open connections of this listener.", ge=1)
     body_rate: Size = setting("240B", "Slowest average per second of a request body; 0 turns it off.")
+    failed_callers: FailedCallers = Field(
+        default_factory=FailedCallers, description="How callers are slowed down that show a wrong proof."
+    )
 
 
 class Listener(Model):

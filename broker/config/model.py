@@ -9,12 +9,28 @@ from pydantic import BeforeValidator, Field
 
 from broker.config.address import BindAddress, Target
 from broker.config.base import Model, setting
-from broker.config.callers import ApiKeyCaller, BasicCaller, Caller
-from broker.config.credentials import ApiKeyCredentials, BasicCredentials, BearerCredentials, Credentials
+from broker.config.callers import AllOfCaller, ApiKeyCaller, BasicCaller, Caller, IpCaller
+from broker.config.callers_entra import EntraJwtCaller
+from broker.config.callers_hmac import HmacCaller
+from broker.config.callers_mtls import MtlsCaller
+from broker.config.credentials import (
+    ApiKeyCredentials,
+    BasicCredentials,
+    BearerCredentials,
+    ClientCertificateCredentials,
+    Credentials,
+    HeaderCredentials,
+    OneCredential,
+)
+from broker.config.credentials_entra import EntraCredentials
+from broker.config.credentials_form import FormLoginCredentials
+from broker.config.credentials_oauth2 import OAuth2Credentials
+from broker.config.credentials_wsse import WsseCredentials
 from broker.config.listeners import Certificate, Listener, ListenerLimits, ListenerTimeouts, ListenerTls
 from broker.config.routes import Match, Route
-from broker.config.scalars import Duration, FilePath, Name
+from broker.config.scalars import Duration, Name
 from broker.config.secret_ref import SecretRef
+from broker.config.secrets import Secrets
 from broker.config.upstream_http import UpstreamHttp
 from broker.config.upstream_tls import ClientCertificate, UpstreamTls
 from broker.config.upstreams import Pool, Upstream, UpstreamTimeouts
@@ -31,12 +47,6 @@ class Admin(Model):
     """The control plane: health, metrics, status."""
 
     bind: BindAddress = setting("127.0.0.1:9090", "HOST:PORT of the admin API; plain HTTP, so keep it local.")
-
-
-class Secrets(Model):
-    """Where secrets are kept."""
-
-    files: FilePath = setting("/run/secrets", "Directory that `file:` references are relative to.")
 
 
 class Log(Model):
@@ -66,6 +76,7 @@ class Config(Model):
 
 __all__ = [
     "Admin",
+    "AllOfCaller",
     "ApiKeyCaller",
     "ApiKeyCredentials",
     "BasicCaller",
@@ -75,14 +86,24 @@ __all__ = [
     "Caller",
     "Certificate",
     "ClientCertificate",
+    "ClientCertificateCredentials",
     "Config",
     "Credentials",
+    "EntraCredentials",
+    "EntraJwtCaller",
+    "FormLoginCredentials",
+    "HeaderCredentials",
+    "HmacCaller",
+    "IpCaller",
     "Listener",
     "ListenerLimits",
     "ListenerTimeouts",
     "ListenerTls",
     "Log",
     "Match",
+    "MtlsCaller",
+    "OAuth2Credentials",
+    "OneCredential",
     "Pool",
     "Route",
     "SecretRef",
@@ -92,4 +113,5 @@ __all__ = [
     "UpstreamHttp",
     "UpstreamTimeouts",
     "UpstreamTls",
+    "WsseCredentials",
 ]

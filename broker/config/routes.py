@@ -7,7 +7,16 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, fie
 from broker.config.base import Model, setting
 from broker.config.credentials import Credentials
 from broker.config.hosts import bracketed, parse_host
-from broker.config.http_fields import HeaderName, HeaderValue, Method, SoapAction, UrlPath
+from broker.config.http_fields import (
+    TOKEN,
+    HeaderName,
+    HeaderValue,
+    Method,
+    SoapAction,
+    UrlPath,
+    parse_header_name,
+    parse_secret_header,
+)
 from broker.config.scalars import Name, RouteName, Size, Timeout
 
 WHO: Final = "say who may call: a list of callers, or `callers: public`"
@@ -31,7 +40,16 @@ def _callers(value: object) -> str | list[str]:
     return list(value)
 
 
+def _caller_header(value: object) -> str:
+    name = parse_header_name(value)
+    try:
+        return parse_secret_header(name)
+    except ValueError:
+        raise ValueError("this header steers the connection and cannot tell who calls") from None
+
+
 Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", "pattern": r"^[^/:?#@ ]+$|^\["})]
+CallerHeader = Annotated[str, BeforeValidator(_caller_header), WithJsonSchema({"type": "string", "pattern": TOKEN})]
 Callers = Annotated[
     Literal["public"] | list[str],
     PlainValidator(_callers),
@@ -80,11 +98,17 @@ class Route(Model):
     listener: Name | None = setting(None, "The listener it belongs to; may be absent when there is only one.")
     match: Match = Field(default_factory=Match, description="The requests it takes.")
     callers: Callers = Field(description="Names of the callers that may use it, or `public`.")
+    caller_header: CallerHeader | None = setting(
+        None, "A header that tells the upstream the caller's configured name; a field of that name is taken out."
+    )
     upstream: Name = Field(description="The upstream that answers.")
     path: UrlPath | None = setting(
         None, "What the matched path becomes upstream, for a prefix the prefix only; absent: kept."
     )
     credentials: Credentials | None = setting(None, "What the broker proves to the upstream.")
+    pass_through: bool = setting(
+        False, "Whether what callers prove themselves with goes on to the upstream; else it ends at the broker."
+    )
     deadline: Timeout | None = setting(
         None, "For the whole call; absent: 55s for SOAP, 90s for the rest, just below what F&O waits."
     )

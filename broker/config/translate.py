@@ -24,6 +24,8 @@ _MESSAGES: Final = {
     "too_short": "is empty",
     "union_tag_not_found": "needs a `type`",
 }
+_UNSEEN: Final = ("[key]", "[one]", "[several]")
+"""Parts of a place that only pydantic sees."""
 
 
 def problems_of(error: ValidationError, at: Loc = ()) -> list[Problem]:
@@ -66,7 +68,7 @@ def _follow(loc: Loc) -> tuple[Loc, list[type[BaseModel]]]:
         tagged = [model for model in owners if part in _tags(model)]
         if tagged:
             here = tagged
-        elif part != "[key]":
+        elif part not in _UNSEEN:
             here = _below(here, part)
             place.append(part)
     return tuple(place), owners

@@ -47,6 +47,9 @@ KINDS: dict[str, ErrorKind] = {
     ),
     "circuit_open": ErrorKind(503, "The upstream is resting after failures", Source.UPSTREAM, retryable=True),
     "overloaded": ErrorKind(503, "Too much is under way", Source.BROKER, retryable=True),
+    "caller_unverifiable": ErrorKind(
+        503, "The caller's proof cannot be checked at the moment", Source.BROKER, retryable=True
+    ),
     "upstream_timeout": ErrorKind(504, "The upstream did not answer in time", Source.UPSTREAM, retryable=True),
     "version_not_supported": ErrorKind(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here", Source.CALLER),
 }

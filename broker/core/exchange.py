@@ -15,8 +15,18 @@ class CallerGone(Exception):
     """The caller went away: nobody waits for the answer any more."""
 
 
+class Closable(Protocol):
+    """What ends with a caller's connection."""
+
+    def close(self) -> None:
+        """The caller's connection is over."""
+
+
 class CallerSide(Protocol):
     """Hop 1's connection, as the pipeline sees it."""
+
+    pins: dict[str, Closable] | None
+    """Connections to upstreams that belong to this one, by the upstream's name."""
 
     peer: str
     """The address of the peer, as text."""
@@ -25,8 +35,18 @@ class CallerSide(Protocol):
     tls: bool
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's own certificate in DER, which TLS has verified; None where it showed none."""
+
+    def trusts(self, address: str) -> bool:
+        """Whether an address belongs to a trusted proxy."""
+
+    @property
     def last(self) -> bool:
         """Whether the connection ends with the call under way, because the broker is draining."""
+
+    def pin(self, name: str, what: Closable) -> None:
+        """Keep something for as long as this connection lives; what was kept by that name before is closed."""
 
     def send_continue(self) -> None:
         """Tell a caller that waits for it to go on with the body (RFC 9110 section 15.2.1)."""

@@ -1,6 +1,6 @@
 """Heads of requests and responses: the raw lines, and what was read from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -25,7 +25,7 @@ class RequestHead:
     method: bytes
     target: bytes
     http10: bool
-    lines: list[Line]
+    lines: list[Line] = field(repr=False)
     authority: bytes = b""
     host: str = ""
     framing: Framing = Framing.NONE
@@ -37,6 +37,8 @@ class RequestHead:
     """The first SOAPAction as it came."""
     request_id: bytes = b""
     """The first X-Request-Id, or empty."""
+    authorization: bytes | None = field(default=None, repr=False)
+    """The first Authorization as it came."""
     expects_continue: bool = False
     upgrade: bool = False
 
@@ -65,7 +67,7 @@ class ResponseHead:
     status: int
     reason: bytes
     http10: bool
-    lines: list[Line]
+    lines: list[Line] = field(repr=False)
     framing: Framing = Framing.NONE
     length: int = 0
     options: frozenset[bytes] = NO_OPTIONS

@@ -1,13 +1,13 @@
 """What a route was compiled to: everything a call needs, decided when the configuration was loaded."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from broker.core.body import Body
 from broker.core.exchange import Exchange
 from broker.core.heads import ResponseHead
-from broker.core.message import Line
+from broker.core.query import without_parameters
 
 
 class Reply(Protocol):
@@ -36,12 +36,10 @@ class RoutePlan:
     name: str
     listener: str
     upstream: UpstreamPort
-    authenticate: Callable[[Exchange], str]
-    """Returns the caller's configured name; raises `caller_unauthenticated`."""
+    authenticate: Callable[[Exchange], str | Awaitable[str]]
+    """The caller's configured name, awaited where a proof needs it; raises `BrokerError` when none holds."""
     match_path: bytes
     replace_path: bytes | None
-    injected: tuple[Line, ...] = field(repr=False)
-    """The credential's header lines, without the caller's."""
     dropped: frozenset[bytes]
     """Lower-case names of fields that never reach the upstream: hop 1's credentials and what is injected."""
     deadline: float | None
@@ -52,5 +50,15 @@ class RoutePlan:
     forwarded: str = "x-forwarded"
     """Which fields tell the upstream about the caller: `x-forwarded`, `rfc7239` or `off`."""
     via: bool = True
+    dropped_query: frozenset[bytes] = frozenset()
+    """Names of query parameters, decoded, that never reach the upstream."""
+    caller_header: bytes = b""
+    """The field that tells the upstream who calls, or empty."""
     prefixes: dict[bytes, bytes | None] = field(default_factory=dict, repr=False)
     """Raw field name → `Name: ` to forward it with, or None to drop it; filled as names are seen."""
+
+    def upstream_target(self, target: bytes) -> bytes:
+        """The target with the matched prefix replaced, less hop 1's parameters; every other byte as it came."""
+        if self.replace_path is not None:
+            target = self.replace_path + target[len(self.match_path) :]
+        return without_parameters(target, self.dropped_query) if self.dropped_query else target

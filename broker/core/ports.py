@@ -20,3 +20,25 @@ class Reference(Protocol):
 
 SecretResolver = Callable[[Reference], Secret]
 """Resolves a reference; raises `SecretUnavailable`."""
+
+
+class SecretSource(Protocol):
+    """A secret whose value may change while the broker runs."""
+
+    @property
+    def version(self) -> int:
+        """Grows with each changed value; 0 while there never was one."""
+
+    def current(self) -> Secret:
+        """The last good value; raises `SecretUnavailable` when there never was one."""
+
+    async def renew(self, seen: int | None = None) -> bool:
+        """Ask the provider now; whether the value changed. It raises nothing: a failure leaves the last good value.
+
+        `seen` is the version that turned out to be stale: when there is another by now, nobody is asked. Calls at the
+        same time share one request, and one soon after another asks nobody.
+        """
+
+
+SourceResolver = Callable[[Reference], SecretSource]
+"""The one source of a reference; raises `SecretUnavailable` when nothing here can ever know it."""

@@ -19,7 +19,7 @@ class _Kinds(dict[bytes, int]):
         return kind
 
 
-HOST, LENGTH, CODING, CONNECTION, EXPECT, CONTENT_TYPE, SOAP_ACTION, REQUEST_ID = range(1, 9)
+HOST, LENGTH, CODING, CONNECTION, EXPECT, CONTENT_TYPE, SOAP_ACTION, REQUEST_ID, AUTHORIZATION = range(1, 10)
 _BY_NAME: Final = {
     b"host": HOST,
     b"content-length": LENGTH,
@@ -29,6 +29,7 @@ _BY_NAME: Final = {
     b"content-type": CONTENT_TYPE,
     b"soapaction": SOAP_ACTION,
     b"x-request-id": REQUEST_ID,
+    b"authorization": AUTHORIZATION,
 }
 _kinds: Final = _Kinds()
 

@@ -14,6 +14,7 @@ from broker.core.heads import Framing, RequestHead
 from broker.core.message import Line
 from broker.http1.errors import ProtocolError
 from broker.http1.head import (
+    AUTHORIZATION,
     CODING,
     CONTENT_TYPE,
     EXPECT,
@@ -206,6 +207,8 @@ class RequestParser:
             head.soap_action = fields[SOAP_ACTION][0].strip(b" \t")
         if REQUEST_ID in fields:
             head.request_id = fields[REQUEST_ID][0]
+        if AUTHORIZATION in fields:
+            head.authorization = fields[AUTHORIZATION][0]
         return head
 
     def _read_version(self) -> bool:

@@ -22,11 +22,11 @@ class ServedCertificate:
     not_after: datetime
 
 
-def load_certificate(chain: Path, key: Path, client_ca: Path | None) -> ServedCertificate:
+def load_certificate(chain: Path, key: Path, client_ca: Path | None, asks_for: str = "required") -> ServedCertificate:
     """Read a chain and its key. Raises `OSError`, `ssl.SSLError` or `ValueError`."""
     leaf = x509.load_pem_x509_certificates(chain.read_bytes())[0]
     return ServedCertificate(
-        context=server_context(chain, key, client_ca),
+        context=server_context(chain, key, client_ca, asks_for),
         names=tuple(_names(leaf)),
         subject=leaf.subject.rfc4514_string(),
         not_after=leaf.not_valid_after_utc,

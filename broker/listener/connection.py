@@ -10,7 +10,7 @@ from typing import Protocol
 from broker.core.alarms import Alarm, AlarmWheel
 from broker.core.body import Body
 from broker.core.errors import BrokerError
-from broker.core.exchange import CallerGone, Exchange
+from broker.core.exchange import CallerGone, Closable, Exchange
 from broker.core.heads import Framing, RequestHead
 from broker.http1.errors import ProtocolError
 from broker.http1.limits import HeadLimits
@@ -71,6 +71,7 @@ class ServerConnection(SecureStream):
         "_refusal",
         "_writer",
         "peer",
+        "pins",
         "peer_trusted",
         "tls",
     )
@@ -88,6 +89,7 @@ class ServerConnection(SecureStream):
         self._queue: deque[Exchange] = deque()
         self._refusal: BrokerError | None = None
         self._writer: BodyWriter | None = None
+        self.pins: dict[str, Closable] | None = None
         self.peer = ""
         self.peer_trusted = False
         self.tls = engine is not None
@@ -137,6 +139,8 @@ class ServerConnection(SecureStream):
             receiving.body.fail(CallerGone())
         if self._current is not None:
             self._current.interrupt(CallerGone())
+        for kept in (self.pins or {}).values():
+            kept.close()
         self._host.gone(self)
 
     def writable(self) -> None:
@@ -267,8 +271,22 @@ class ServerConnection(SecureStream):
     # What the pipeline calls.
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        return self._engine.peer_certificate() if self._engine is not None else None
+
+    def trusts(self, address: str) -> bool:
+        return self._host.trusts(address)
+
+    @property
     def last(self) -> bool:
         return self._host.draining
+
+    def pin(self, name: str, what: Closable) -> None:
+        pins = self.pins = self.pins or {}
+        before = pins.get(name)
+        pins[name] = what
+        if before is not None:
+            before.close()
 
     def send_continue(self) -> None:
         self.send(CONTINUE)

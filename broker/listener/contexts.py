@@ -18,8 +18,11 @@ CIPHERS: Final = (
 GROUPS: Final = "X25519:P-256:P-384"
 
 
-def server_context(chain: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
-    """The context for one certificate. Raises `OSError` or `ssl.SSLError` when the files do not serve."""
+def server_context(chain: Path, key: Path, client_ca: Path | None, asks_for: str = "required") -> ssl.SSLContext:
+    """The context for one certificate. Raises `OSError` or `ssl.SSLError` when the files do not serve.
+
+    `asks_for`: whether callers show a certificate of `client_ca`: `off`, `optional` or `required`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_3
@@ -29,7 +32,7 @@ def server_context(chain: Path, key: Path, client_ca: Path | None) -> ssl.SSLCon
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_SINGLE_ECDH_USE
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(chain, key)
-    if client_ca is not None:
+    if client_ca is not None and asks_for != "off":
         context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if asks_for == "optional" else ssl.CERT_REQUIRED
     return context

@@ -7,6 +7,8 @@ from broker.observe.tally import RouteTally, Tallies
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"MERGE", b"TRACE", b"CONNECT"})
 """Methods that are named in metrics; a caller cannot invent label values."""
 
+_UNPROVEN = frozenset({"caller_unauthenticated", "caller_forbidden", "caller_unverifiable"})
+
 CALLER_GONE = 499
 """The status noted for callers that went away before the answer; never sent."""
 
@@ -38,6 +40,8 @@ class Observer:
         tally.duration.observe(duration)
         if exchange.code:
             tally.errors[exchange.code] = tally.errors.get(exchange.code, 0) + 1
+        if exchange.caller or exchange.code in _UNPROVEN:
+            self.tallies.caller(exchange.caller, exchange.status, exchange.code)
         plan = exchange.plan
         if plan is not None and exchange.upstream_seconds >= 0:
             self.tallies.upstream(plan.upstream.name).observe(exchange.upstream_seconds)

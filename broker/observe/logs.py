@@ -3,10 +3,14 @@
 import json
 import logging
 import sys
+import threading
 import time
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 from broker.observe.redact import Redactor
+
+log = logging.getLogger(__name__)
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -28,6 +32,8 @@ class JsonFormatter(logging.Formatter):
         entry.update({k: v for k, v in vars(record).items() if k not in _STANDARD and k != "event"})
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            entry["stack"] = record.stack_info
         return json.dumps(self._masked(entry))
 
     def _masked(self, value: Any) -> Any:
@@ -48,8 +54,26 @@ class JsonFormatter(logging.Formatter):
 
 def set_up_logging(level: str, redactor: Redactor) -> None:
     """Send every logger of the process to standard error, as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(JsonFormatter(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # What nobody caught would print itself as it is, with every value that its text repeats.
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    logging.captureWarnings(capture=True)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; of one that cannot be written it says where it comes from, and not what is in it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of the base class
+        if self.stream and not self.stream.closed:
+            where = f"{record.name}:{record.lineno}"
+            self.stream.write(json.dumps({"level": "error", "event": "log_failed", "message": where}) + "\n")
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+        log.critical("an error that nobody caught", extra={"event": "uncaught"}, exc_info=(kind, error, trace))

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from broker import __version__
-from broker.observe.sources import CertificateDate, ReviewDate, UpstreamState
+from broker.observe.sources import CertificateDate, ReviewDate, SecretState, TokenState, UpstreamState
 from broker.observe.tally import Tallies
 
 
@@ -21,17 +21,23 @@ class BrokerCollector(Collector):
         upstreams: Callable[[], Iterable[UpstreamState]],
         certificates: Callable[[], Iterable[CertificateDate]],
         reviews: Callable[[], Iterable[ReviewDate]],
+        secrets: Callable[[], SecretState] = lambda: SecretState({}, []),
+        tokens: Callable[[], Iterable[TokenState]] = tuple,
     ) -> None:
         self._tallies = tallies
         self._upstreams = upstreams
         self._certificates = certificates
         self._reviews = reviews
+        self._secrets = secrets
+        self._tokens = tokens
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
         yield from self._routes()
         yield from self._pools()
         yield from self._dates()
+        yield from self._held_secrets()
+        yield from self._shared_tokens()
         yield from self._process()
 
     def _routes(self) -> Iterator[Metric]:
@@ -48,7 +54,10 @@ class BrokerCollector(Collector):
                 errors.add_metric([name, code], count)
             in_flight.add_metric([name], tally.in_flight)
             duration.add_metric([name], tally.duration.buckets(), tally.duration.total)
-        yield from (requests, errors, in_flight, duration)
+        callers = CounterMetricFamily("broker_caller_requests", "Calls by caller.", labels=["caller", "outcome"])
+        for (caller, outcome), count in self._tallies.callers.items():
+            callers.add_metric([caller, outcome], count)
+        yield from (requests, errors, in_flight, duration, callers)
 
     def _pools(self) -> Iterator[Metric]:
         duration = HistogramMetricFamily(
@@ -86,6 +95,34 @@ class BrokerCollector(Collector):
         for date in self._reviews():
             review.add_metric([date.upstream], date.timestamp)
         yield from (expiry, review)
+
+    def _held_secrets(self) -> Iterator[Metric]:
+        refresh = CounterMetricFamily(
+            "broker_secret_refresh", "Look-ups of secrets by their providers.", labels=["provider", "outcome"]
+        )
+        age = GaugeMetricFamily(
+            "broker_secret_age_seconds", "Since the provider last confirmed a secret.", labels=["provider", "reference"]
+        )
+        state = self._secrets()
+        for (provider, outcome), count in state.refreshes.items():
+            refresh.add_metric([provider, outcome], count)
+        for provider, reference, seconds in state.ages:
+            age.add_metric([provider, reference], seconds)
+        yield from (refresh, age)
+
+    def _shared_tokens(self) -> Iterator[Metric]:
+        refresh = CounterMetricFamily(
+            "broker_credentials_refresh", "Tokens asked for.", labels=["route", "type", "outcome"]
+        )
+        expiry = GaugeMetricFamily(
+            "broker_credentials_expiry_timestamp_seconds", "When a token ends.", labels=["route", "type"]
+        )
+        for token in self._tokens():
+            for outcome, count in token.requests.items():
+                refresh.add_metric([token.route, token.type, outcome], count)
+            if token.expires is not None:
+                expiry.add_metric([token.route, token.type], token.expires)
+        yield from (refresh, expiry)
 
     def _process(self) -> Iterator[Metric]:
         refused = CounterMetricFamily(

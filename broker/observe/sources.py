@@ -1,6 +1,6 @@
 """What the metrics want to know of the parts that keep their own state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -30,3 +30,21 @@ class ReviewDate:
 
     upstream: str
     timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """A token that routes share: how often it was asked for by outcome, and when it ends in seconds since the epoch."""
+
+    route: str
+    type: str
+    requests: Mapping[str, int]
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretState:
+    """How providers of secrets answer: look-ups by provider and outcome; provider, reference and age in seconds."""
+
+    refreshes: Mapping[tuple[str, str], int]
+    ages: Sequence[tuple[str, str, float]]

@@ -52,6 +52,8 @@ class Tallies:
     def __init__(self) -> None:
         self.routes: dict[str, RouteTally] = {self.UNMATCHED: RouteTally()}
         self.upstreams: dict[str, Histogram] = {}
+        self.callers: dict[tuple[str, str], int] = {}
+        """By configured name and outcome."""
         self.refused_connections: dict[str, int] = {}
         self.reloads: dict[str, int] = {"success": 0, "failure": 0}
         self.last_reload = 0.0
@@ -63,9 +65,21 @@ class Tallies:
             tally = self.routes[name] = RouteTally()
         return tally
 
+    def caller(self, name: str, status: int, code: str) -> None:
+        """Count a call by who made it; `name` is empty where nobody was authenticated."""
+        key = (name or self.UNMATCHED, outcome(name, status, code))
+        self.callers[key] = self.callers.get(key, 0) + 1
+
     def upstream(self, name: str) -> Histogram:
         """The durations of an upstream."""
         histogram = self.upstreams.get(name)
         if histogram is None:
             histogram = self.upstreams[name] = Histogram()
         return histogram
+
+
+def outcome(caller: str, status: int, code: str) -> str:
+    """How a call ended for its caller, in one word."""
+    if not caller:
+        return {"caller_unauthenticated": "unauthenticated", "caller_forbidden": "forbidden"}.get(code, "unverified")
+    return "success" if status < 400 else "client_error" if status < 500 else "server_error"

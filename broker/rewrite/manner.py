@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 
 from broker.core.exchange import Exchange
+from broker.core.injection import Injection
 from broker.core.plan import RoutePlan
 
-RewriteRequest = Callable[[Exchange, RoutePlan, bytes], bytes]
+RewriteRequest = Callable[[Exchange, RoutePlan, bytes, Injection], bytes]
 
 
 def in_manner(
@@ -14,9 +15,9 @@ def in_manner(
     """`rewrite`, and then: HTTP/1.0 where asked for, names spelled as given, a `Connection` line unless it is empty."""
     spelled = {name.lower(): name for name in spellings}
 
-    def head(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes:
+    def head(exchange: Exchange, plan: RoutePlan, authority: bytes, injection: Injection) -> bytes:
         # The broker's own lines, which end in CRLF and hold no other: splitting them parses nothing.
-        start, *lines = rewrite(exchange, plan, authority).split(b"\r\n")[:-2]
+        start, *lines = rewrite(exchange, plan, authority, injection).split(b"\r\n")[:-2]
         if http10:
             start = start.removesuffix(b"1.1") + b"1.0"
         if connection:

@@ -2,7 +2,8 @@
 
 from broker.core.exchange import Exchange
 from broker.core.heads import Framing
-from broker.core.message import HOP_BY_HOP, is_forwarding, is_lookalike, named_for_removal, normal
+from broker.core.injection import NO_INJECTION, Injection
+from broker.core.message import HOP_BY_HOP, Line, is_forwarding, is_lookalike, named_for_removal, normal
 from broker.core.plan import RoutePlan
 from broker.rewrite.forwarded import forwarded_lines
 from broker.rewrite.names import Prefixes
@@ -21,14 +22,17 @@ def request_prefixes(dropped: frozenset[bytes]) -> Prefixes:
     return Prefixes(plain)
 
 
-def request_head(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes:
+def request_head(exchange: Exchange, plan: RoutePlan, authority: bytes, injection: Injection = NO_INJECTION) -> bytes:
     """The request head for a target with this `authority` (RFC 9112 sections 3 and 5)."""
     head = exchange.head
-    out = [head.method, b" ", upstream_target(plan, head.target), b" HTTP/1.1\r\n"]
+    target = plan.upstream_target(head.target)
+    if injection.query:
+        target += (b"&" if b"?" in target else b"?") + injection.query
+    out = [head.method, b" ", target, b" HTTP/1.1\r\n"]
     prefixes = plan.prefixes
     named = named_for_removal(head.options) if head.options else head.options
     hosted = False
-    for name, value in head.lines:
+    for name, value in _with_cookie(head.lines, injection.cookie) if injection.cookie else head.lines:
         prefix = prefixes[name]
         if prefix is None:
             lower = name.lower()
@@ -42,17 +46,26 @@ def request_head(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes
     if not hosted:
         out += (b"Host: ", _host(exchange, plan, authority), _CRLF)
     out += forwarded_lines(exchange, plan)
-    for name, value in plan.injected:
+    if plan.caller_header and exchange.caller:
+        out += (plan.caller_header, b": ", exchange.caller.encode(), _CRLF)
+    for name, value in injection.lines:
         out += (name, b": ", value, _CRLF)
     out.append(_CRLF)
     return b"".join(out)
 
 
-def upstream_target(plan: RoutePlan, target: bytes) -> bytes:
-    """The target with the matched prefix replaced; every other byte stays as it came."""
-    if plan.replace_path is None:
-        return target
-    return plan.replace_path + target[len(plan.match_path) :]
+def _with_cookie(lines: list[Line], cookie: bytes) -> list[Line]:
+    """One `Cookie` line for the caller's cookies and these (RFC 6265 section 5.4), which take the place of their
+    namesakes: of two cookies with one name, services believe the first."""
+    kept = [line for line in lines if line[0].lower() != b"cookie"]
+    names = {_cookie_name(pair) for pair in cookie.split(b";")}
+    pairs = [pair for name, value in lines if name.lower() == b"cookie" for pair in value.split(b";")]
+    theirs = [pair.strip() for pair in pairs if pair.strip() and _cookie_name(pair) not in names]
+    return [*kept, (b"Cookie", b"; ".join([*theirs, cookie]))]
+
+
+def _cookie_name(pair: bytes) -> bytes:
+    return pair.partition(b"=")[0].strip()
 
 
 def _host(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes:
@@ -78,5 +91,7 @@ def _closer_look(
 def _believed(exchange: Exchange, plan: RoutePlan, name: bytes, lower: bytes) -> bool:
     """Whether this is a trusted proxy's account of the caller, and not one that is continued in a line of ours."""
     if not exchange.caller_side.peer_trusted or not is_forwarding(name) or b"_" in name:
+        return False
+    if lower in plan.dropped:
         return False
     return plan.forwarded != "x-forwarded" or lower != b"x-forwarded-for"

@@ -62,12 +62,13 @@ class OpenSslEngine:
         except (ValueError, OSError) as error:
             raise TlsFailure("HANDSHAKE", str(error)) from None
         self._connected = True
-        self._remember()
+        if self._session is not None and not self._ssl.session_reused and self._ssl.version() != "TLSv1.3":
+            self._remember(self._session)
         return True
 
-    def _remember(self) -> None:
-        if self._session is not None and self._ssl.session is not None:
-            self._session.session = self._ssl.session
+    def _remember(self, slot: Slot[ssl.SSLSession]) -> None:
+        # Each look at the session copies it, certificates and all: it is read once for a connection.
+        slot.session = self._ssl.session or slot.session
 
     def feed(self, data: bytes) -> None:
         self._in.write(data)
@@ -113,8 +114,9 @@ class OpenSslEngine:
 
     def close(self) -> bytes:
         if self._connected:
-            # TLS 1.3 sends its tickets after the handshake.
-            self._remember()
+            if self._session is not None and self._ssl.version() == "TLSv1.3":
+                # Its tickets come after the handshake.
+                self._remember(self._session)
             try:
                 self._ssl.unwrap()
             except (ssl.SSLError, OSError, ValueError):

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import struct
+from time import monotonic
 from typing import Final, cast
 
 from broker.tls.engine import TlsEngine
 from broker.tls.errors import TlsFailure
 
 _RESET: Final = struct.pack("ii", 1, 0)
+_TURN: Final = 0.002
+"""Seconds of TLS work after which a stream lets the others have their turn: 3DES is slow."""
 WRITE_HIGH: Final = 256 * 1024
 """Bytes waiting in a transport above which its feeder is told to stop."""
 
@@ -20,7 +23,7 @@ class SecureStream(asyncio.Protocol):
     `writable` to learn about backpressure.
     """
 
-    __slots__ = ("_engine", "_half_closed", "_paused", "_ready", "_transport", "closing", "write_blocked")
+    __slots__ = ("_engine", "_half_closed", "_paused", "_ready", "_transport", "_yielded", "closing", "write_blocked")
 
     def __init__(self, engine: TlsEngine | None) -> None:
         self._engine = engine
@@ -28,6 +31,7 @@ class SecureStream(asyncio.Protocol):
         self._ready = engine is None
         self._paused = False
         self._half_closed = False
+        self._yielded = False
         self.closing = False
         self.write_blocked = False
 
@@ -88,7 +92,7 @@ class SecureStream(asyncio.Protocol):
         """Let `received` go on, with what TLS holds back first."""
         if self._paused:
             self._paused = False
-            if self._transport is not None:
+            if self._transport is not None and not self._yielded:
                 self._transport.resume_reading()
                 if self._engine is not None and self._ready:
                     asyncio.get_running_loop().call_soon(self._drain_engine)
@@ -160,6 +164,9 @@ class SecureStream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._engine is not None and not self._ready:
+            # An engine may be at work on a handshake that nobody waits for any more.
+            self._engine.close()
         self._transport = None
         self.closing = True
         self.lost(exc)
@@ -188,8 +195,9 @@ class SecureStream(asyncio.Protocol):
 
     def _drain_engine(self) -> None:
         engine = cast("TlsEngine", self._engine)
+        end = monotonic() + _TURN
         try:
-            while not self._paused and not self.closing:
+            while not self._paused and not self._yielded and not self.closing:
                 data = engine.read()
                 if data is None:
                     break
@@ -197,12 +205,29 @@ class SecureStream(asyncio.Protocol):
                     self.ended(clean=True)
                     return
                 self.received(data)
+                if monotonic() > end:
+                    self._yield()
             self._flush()
         except TlsFailure as failure:
             if failure.reason == "UNEXPECTED_EOF":
                 self.ended(clean=False)
             else:
                 self._fail(failure)
+
+    def _yield(self) -> None:
+        """Let the loop see to others; libuv would otherwise read up to 32 times in a row."""
+        if self._transport is not None and not self.closing:
+            self._yielded = True
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._yielded = False
+        if self._transport is None or self.closing or self._paused:
+            return
+        self._drain_engine()
+        if self._transport is not None and not (self._paused or self._yielded or self.closing):
+            self._transport.resume_reading()
 
     def _flush(self) -> None:
         engine = self._engine

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from broker.core.alarms import AlarmWheel
 from broker.core.body import Body
@@ -16,6 +17,8 @@ from broker.http1.response_parser import ResponseParser
 from broker.http1.writer import BodyWriter
 from broker.tls.engine import TlsEngine
 from broker.tls.errors import TlsFailure
+from broker.tls.explain import explain
+from broker.tls.options import TlsOptions
 from broker.upstream.answer import Answer, Stale
 from broker.upstream.deadlines import WatchedStream
 from broker.upstream.origin import UpstreamSettings
@@ -31,8 +34,10 @@ class UpstreamConnection(WatchedStream):
         "_loop",
         "_ready_future",
         "_released",
+        "_tls",
         "_used_before",
         "idle_since",
+        "notes",
         "reusable",
         "sock",
     )
@@ -44,17 +49,21 @@ class UpstreamConnection(WatchedStream):
         settings: UpstreamSettings,
         wheel: AlarmWheel,
         released: Callable[["UpstreamConnection"], None],
+        tls: TlsOptions | None = None,
     ) -> None:
         http = settings.http
         super().__init__(engine, settings, wheel, ResponseParser(self) if http is None else http.parser(self))
         self._loop = asyncio.get_running_loop()
         self._released = released
+        self._tls = tls
         self._ready_future: asyncio.Future[None] = self._loop.create_future()
         self._answered: asyncio.Future[Answer] | None = None
         self._answer: Answer | None = None
         self._used_before = False
         self.sock = sock
         self.idle_since = 0.0
+        self.notes: dict[str, Any] = {}
+        """What a credential that belongs to connections keeps about this one."""
         self.reusable = http is None or http.keeps_connections
         """Whether the connection may serve another call after this one."""
 
@@ -77,9 +86,15 @@ class UpstreamConnection(WatchedStream):
         if not self._ready_future.done():
             self._ready_future.set_exception(failure)
             return
-        self._break(BrokerError("upstream_tls_failed", "TLS broke during the call.", cause=str(failure)))
+        detail = "TLS broke during the call." if self._tls is None else explain(failure, self._tls)
+        self._break(BrokerError("upstream_tls_failed", detail, cause=f"{failure.reason}: {failure.message}"))
 
     # Making a call.
+
+    @property
+    def free(self) -> bool:
+        """Whether no call is under way."""
+        return self._parser.done and self._request_sent
 
     @property
     def answering(self) -> bool:

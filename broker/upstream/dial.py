@@ -59,7 +59,8 @@ async def _establish(
     tls = origin.tls
     engine = None if tls is None else tls.engine(origin.server_name, origin.host, origin.port)
     _, connection = await loop.create_connection(
-        lambda: UpstreamConnection(engine, sock, settings, wheel, released), sock=sock
+        lambda: UpstreamConnection(engine, sock, settings, wheel, released, None if tls is None else tls.options),
+        sock=sock,
     )
     if tls is None:
         return connection

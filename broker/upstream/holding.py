@@ -1,13 +1,11 @@
 """An upstream that takes no chunked bodies: a body without a length is held back, and sent with one."""
 
-from copy import copy
-from dataclasses import replace
-
 from broker.core.alarms import AlarmWheel
-from broker.core.body import Body
 from broker.core.exchange import Exchange
 from broker.core.heads import Framing
+from broker.core.injection import NO_INJECTION, Injection
 from broker.core.plan import RoutePlan
+from broker.upstream.altered import with_length
 from broker.upstream.answer import Answer
 from broker.upstream.manner import HoldLimits
 from broker.upstream.origin import Origin, UpstreamSettings
@@ -28,24 +26,18 @@ class HoldingUpstream(Upstream):
         limits: HoldLimits,
     ) -> None:
         super().__init__(name, origins, settings, wheel, rewrite)
-        self._limits = limits
+        self._limits = self.hold_limits = limits
 
-    async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
+    async def send(self, exchange: Exchange, plan: RoutePlan, injection: Injection = NO_INJECTION) -> Answer:
         if exchange.head.framing is not Framing.CHUNKED or exchange.body is None:
-            return await super().send(exchange, plan)
-        body, length = await hold(exchange.body, self._limits)
+            return await super().send(exchange, plan, injection)
+        held = await hold(exchange.body, self._limits)
         try:
-            return await super().send(_with_length(exchange, body, length), plan)
+            body = held.body()
+        finally:
+            held.close()
+        try:
+            return await super().send(with_length(exchange, body, held.size), plan, injection)
         except BaseException:
             body.abandon()
             raise
-
-
-def _with_length(exchange: Exchange, body: Body, length: int) -> Exchange:
-    """The call as it would be had the caller known the length."""
-    line = (b"Content-Length", b"%d" % length)
-    lines = [line if name.lower() == b"transfer-encoding" else (name, value) for name, value in exchange.head.lines]
-    measured = copy(exchange)
-    measured.head = replace(exchange.head, framing=Framing.LENGTH, length=length, lines=lines)
-    measured.body = body
-    return measured

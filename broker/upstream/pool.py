@@ -18,6 +18,7 @@ class Pool:
         self._wheel = wheel
         self._idle: deque[UpstreamConnection] = deque()
         self._busy: set[UpstreamConnection] = set()
+        self._reserved: set[UpstreamConnection] = set()
         self._expiry = Alarm(self._expire)
         self._closed = False
 
@@ -51,7 +52,20 @@ class Pool:
         self._busy.add(connection)
         return connection
 
+    def reserve(self, connection: UpstreamConnection) -> None:
+        """Keep a busy connection out of the pool when its call ends: a handshake goes on with its next step."""
+        self._reserved.add(connection)
+
+    def unreserve(self, connection: UpstreamConnection) -> None:
+        """The handshake is over: the connection goes back when its call ends, or now, where it has."""
+        self._reserved.discard(connection)
+        if connection.free:
+            self._released(connection)
+
     def _released(self, connection: UpstreamConnection) -> None:
+        if connection in self._reserved and not connection.closing:
+            return
+        self._reserved.discard(connection)
         if connection in self._busy:
             self._busy.discard(connection)
             if connection.reusable and not connection.closing:

@@ -2,23 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from itertools import count
+from typing import NamedTuple
 
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 from broker.core.heads import Framing
+from broker.core.injection import NO_INJECTION, Injection
 from broker.core.plan import RoutePlan
-from broker.tls.engine import TlsEngine
+from broker.tls.engine import ClientTls, TlsEngine
 from broker.upstream.answer import Answer, Stale
 from broker.upstream.connection import UpstreamConnection
+from broker.upstream.manner import HoldLimits
 from broker.upstream.origin import Origin, UpstreamSettings
+from broker.upstream.pinned import Pin, authenticates_connection, pinned_to
 from broker.upstream.pool import Pool
 
-RewriteRequest = Callable[[Exchange, RoutePlan, bytes], bytes]
-"""(exchange, plan, authority of the target) → the request head to send."""
+RewriteRequest = Callable[[Exchange, RoutePlan, bytes, Injection], bytes]
+"""(exchange, plan, authority of the target, what is added) → the request head to send."""
 
-_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+"""Methods that may be sent twice."""
 
 
 class UpstreamStats:
@@ -38,6 +45,13 @@ class UpstreamStats:
         self.retries[reason] = self.retries.get(reason, 0) + 1
 
 
+class Lease(NamedTuple):
+    """A connection that serves a call, and where it belongs."""
+
+    pool: Pool
+    connection: UpstreamConnection
+
+
 class Upstream:
     """A named upstream: its targets' pools, shared by all routes that use it."""
 
@@ -47,43 +61,60 @@ class Upstream:
         self.name = name
         self.stats = UpstreamStats()
         self.pools = [Pool(origin, settings, wheel) for origin in origins]
+        self.all_pools = list(self.pools)
+        """These, and those of all variants."""
+        self._settings = settings
+        self._wheel = wheel
         self._rewrite = rewrite
         self._turn = count()
 
-    async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
+    hold_limits: HoldLimits | None = None
+    """How much of a body may be held back, where the upstream says so."""
+
+    async def send(self, exchange: Exchange, plan: RoutePlan, injection: Injection = NO_INJECTION) -> Answer:
         """Make the call; raises `BrokerError`. A cancelled call resets its connection."""
-        repeatable = exchange.body is None and exchange.head.method in _SAFE
+        repeatable = exchange.body is None and exchange.head.method in SAFE
         retried = False
         while True:
-            pool = self.pools[next(self._turn) % len(self.pools)] if len(self.pools) > 1 else self.pools[0]
-            connection = None if retried else pool.take(certain=not repeatable)
-            if connection is None:
-                pool, connection = await self._connect(pool)
+            lease = await self._lease_for(exchange, plan, certain=not repeatable, fresh=retried)
             try:
-                return await self._call(connection, exchange, plan, pool.origin)
+                return await self.call(lease, exchange, plan, injection)
             except Stale:
                 if not repeatable:
-                    raise BrokerError("upstream_protocol_error", _STALE) from None
+                    raise stale_error() from None
                 self.stats.count_retry("stale_connection")
                 retried = True
 
-    async def _call(
-        self, connection: UpstreamConnection, exchange: Exchange, plan: RoutePlan, origin: Origin
-    ) -> Answer:
-        request = exchange.head
-        head = self._rewrite(exchange, plan, origin.authority)
-        answered = connection.call(request.method, head, exchange.body, request.framing is Framing.CHUNKED)
-        try:
-            return await answered
-        except asyncio.CancelledError:
-            if not answered.done() or answered.cancelled():
-                connection.cancel()
-            elif answered.exception() is None:
-                # The whole answer may have come already, and the connection serve another call.
-                answered.result().cancel()
-            raise
+    async def _lease_for(self, exchange: Exchange, plan: RoutePlan, *, certain: bool, fresh: bool) -> Lease:
+        if exchange.caller_side.pins is not None and not fresh:
+            pin = pinned_to(exchange, self.name)
+            if pin is not None:
+                return Lease(pin.pool, pin.connection)
+        if exchange.head.authorization is None or not authenticates_connection(exchange.head, plan.dropped):
+            return await self.lease(certain=certain, fresh=fresh)
+        lease = await self.lease(certain=certain, fresh=True)
+        exchange.caller_side.pin(self.name, Pin(lease.pool, lease.connection))
+        return lease
 
-    async def _connect(self, first: Pool) -> tuple[Pool, UpstreamConnection]:
+    async def lease(self, *, certain: bool, fresh: bool = False) -> Lease:
+        """A connection for a call: a kept one, or a new one where there is none or `fresh` asks for it.
+
+        `certain`: the call cannot be repeated, so a kept connection is looked at more closely. Raises `BrokerError`.
+        """
+        pool = self.pools[next(self._turn) % len(self.pools)] if len(self.pools) > 1 else self.pools[0]
+        connection = None if fresh else pool.take(certain=certain)
+        if connection is None:
+            return await self._connect(pool)
+        return Lease(pool, connection)
+
+    async def call(self, lease: Lease, exchange: Exchange, plan: RoutePlan, injection: Injection) -> Answer:
+        """Make the call on a connection; raises `Stale` where a kept one had ended before, and `BrokerError`."""
+        request = exchange.head
+        head = self._rewrite(exchange, plan, lease.pool.origin.authority, injection)
+        chunked = request.framing is Framing.CHUNKED
+        return await answer_of(lease.connection, lease.connection.call(request.method, head, exchange.body, chunked))
+
+    async def _connect(self, first: Pool) -> Lease:
         """A new connection to `first`, or to the next target that takes one: nothing was sent yet."""
         start = self.pools.index(first)
         failure: BrokerError | None = None
@@ -97,14 +128,43 @@ class Upstream:
                 continue
             if connection.engine is not None:
                 self.stats.count_handshake(connection.engine)
-            return pool, connection
+            return Lease(pool, connection)
         assert failure is not None  # noqa: S101 - an upstream has at least one target
         raise failure
 
+    def variant(self, tls: ClientTls | None = None) -> "Upstream":
+        """The same upstream over connections of its own, for a credential that belongs to connections.
+
+        `tls`: its TLS, where that differs; None for the same.
+        """
+        other = copy(self)
+        origins = [pool.origin if tls is None else replace(pool.origin, tls=tls) for pool in self.pools]
+        other.pools = [Pool(origin, self._settings, self._wheel) for origin in origins]
+        self.all_pools += other.pools
+        return other
+
     def close(self) -> None:
-        """Close every idle connection."""
-        for pool in self.pools:
+        """Close every idle connection, those of variants too."""
+        for pool in self.all_pools:
             pool.close()
+
+
+async def answer_of(connection: UpstreamConnection, answered: "asyncio.Future[Answer]") -> Answer:
+    """Wait for an answer; a cancelled wait resets the connection."""
+    try:
+        return await answered
+    except asyncio.CancelledError:
+        if not answered.done() or answered.cancelled():
+            connection.cancel()
+        elif answered.exception() is None:
+            # The whole answer may have come already, and the connection serve another call.
+            answered.result().cancel()
+        raise
+
+
+def stale_error() -> BrokerError:
+    """What becomes of a call that cannot be repeated, on a kept connection that had ended."""
+    return BrokerError("upstream_protocol_error", _STALE)
 
 
 _STALE = (

@@ -1,6 +1,7 @@
 """A body held back until its length is known: in memory up to a limit, then in a file that has no name."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from typing import IO
@@ -12,11 +13,42 @@ from broker.upstream.manner import HoldLimits
 _PIECE = 256 * 1024
 
 
-async def hold(body: Body, limits: HoldLimits) -> tuple[Body, int]:
-    """All of `body`, and how long it is; raises `BrokerError` when it is larger than the limits allow.
+class Held:
+    """All of a body, at hand: it can be sent more than once. Whoever has it closes it."""
 
-    Whoever does not drain the result to its end abandons it, so that its file is closed.
-    """
+    def __init__(self, parts: list[bytes], file: IO[bytes] | None, size: int) -> None:
+        self._parts = parts
+        self._file = file
+        self.size = size
+
+    @property
+    def memory(self) -> bytes | None:
+        """The bytes, where memory holds them."""
+        return None if self._file is not None else b"".join(self._parts)
+
+    def body(self) -> Body:
+        """A body to send. Whoever does not drain it to its end abandons it."""
+        if self._file is not None:
+            return FileBody(os.dup(self._file.fileno()), self.size)
+        return whole_body(self._parts)
+
+    def close(self) -> None:
+        """Let go of the file; bodies that are being sent keep what they need."""
+        if self._file is not None:
+            self._file.close()
+
+
+def whole_body(parts: list[bytes]) -> Body:
+    """A body that is all there."""
+    whole = Body(_Still())
+    for part in parts:
+        whole.feed(part)
+    whole.finish()
+    return whole
+
+
+async def hold(body: Body, limits: HoldLimits) -> Held:
+    """All of `body`; raises `BrokerError` when it is larger than the limits allow."""
     collector = _Collector(body, limits)
     body.drain(collector)
     try:
@@ -27,7 +59,7 @@ async def hold(body: Body, limits: HoldLimits) -> tuple[Body, int]:
     except BaseException:
         collector.discard()
         raise
-    return collector.result(), collector.size
+    return collector.result()
 
 
 class _Collector:
@@ -83,7 +115,7 @@ class _Collector:
             if self._finished and (self._file is None or not self._parts):
                 break
         if self._file is not None:
-            await asyncio.to_thread(self._file.seek, 0)
+            await asyncio.to_thread(self._file.flush)
 
     async def _write_out(self) -> None:
         if self._file is None:
@@ -97,15 +129,9 @@ class _Collector:
         if self._file is not None:
             self._file.close()
 
-    def result(self) -> Body:
-        """The body to send instead."""
-        if self._file is not None:
-            return FileBody(self._file, self.size)
-        whole = Body(_Still())
-        for part in self._parts:
-            whole.feed(part)
-        whole.finish()
-        return whole
+    def result(self) -> Held:
+        """What was collected."""
+        return Held(self._parts, self._file, self.size)
 
 
 class _Still:
@@ -119,12 +145,12 @@ class _Still:
 
 
 class FileBody(Body):
-    """A body read from a file by a thread, as fast as it is drained; the file is closed at its end."""
+    """A body read from a file by a thread, as fast as it is drained; its descriptor is closed at its end."""
 
     __slots__ = ("_file_source",)
 
-    def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file_source = _FileSource(file, length, self._came)
+    def __init__(self, descriptor: int, length: int) -> None:
+        self._file_source = _FileSource(descriptor, length, self._came)
         super().__init__(self._file_source)
         # Paused from the start: draining it makes the source go.
         self.pause()
@@ -142,9 +168,10 @@ class FileBody(Body):
 
 
 class _FileSource:
-    def __init__(self, file: IO[bytes], length: int, came: Callable[[bytes, Exception | None], None]) -> None:
-        self._file = file
-        self._left = length
+    def __init__(self, descriptor: int, length: int, came: Callable[[bytes, Exception | None], None]) -> None:
+        self._descriptor = descriptor
+        self._length = length
+        self._at = 0
         self._came = came
         self._loop = asyncio.get_running_loop()
         self._reading: asyncio.Future[bytes] | None = None
@@ -161,30 +188,33 @@ class _FileSource:
     def _go_on(self) -> None:
         if self._paused or self._closed or self._reading is not None:
             return
-        self._reading = self._loop.run_in_executor(None, self._file.read, _PIECE)
+        self._reading = self._loop.run_in_executor(None, os.pread, self._descriptor, _PIECE, self._at)
         self._reading.add_done_callback(self._read)
 
     def _read(self, reading: "asyncio.Future[bytes]") -> None:
         self._reading = None
         if self._closed or reading.cancelled():
-            self._file.close()
+            os.close(self._descriptor)
             return
         error = reading.exception()
         data = b"" if error is not None else reading.result()
-        self._left -= len(data)
-        if not self._left or not data:
+        self._at += len(data)
+        left = self._length - self._at
+        if not left or not data:
             self.close()
         if data:
             self._came(data, None)
-        if self._left and not data:
+        if left and not data:
             self._came(b"", OSError(str(error or "the file is shorter than what was written")))
-        elif not self._left:
+        elif not left:
             self._came(b"", None)
         else:
             self._go_on()
 
     def close(self) -> None:
-        """Read no more; a read that is under way closes the file when it ends."""
+        """Read no more; a read that is under way closes the descriptor when it ends."""
+        if self._closed:
+            return
         self._closed = True
         if self._reading is None:
-            self._file.close()
+            os.close(self._descriptor)

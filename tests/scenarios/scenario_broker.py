@@ -45,6 +45,7 @@ class Broker:
         upstreams: dict[str, dict[str, Any]],
         certificates: list[Issued] | None = None,
         listener_tls: dict[str, Any] | None = None,
+        credentials: Any = None,
     ) -> None:
         listed = []
         for index, issued in enumerate(certificates or [_LISTENER]):
@@ -58,6 +59,7 @@ class Broker:
             "upstreams": upstreams,
             "routes": [
                 {"name": name, "match": {"path": f"/{name}/"}, "path": "/", "callers": "public", "upstream": name}
+                | ({} if credentials is None else {"credentials": credentials})
                 for name in upstreams
             ],
         }

@@ -41,12 +41,18 @@ class Side:
 
     peer = "203.0.113.7"
     peer_trusted = False
+    peer_certificate: bytes | None = None
     tls = True
     last = False
+    pins = None
+    trusted: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.head = b""
         self.body = b""
+
+    def trusts(self, address: str) -> bool:
+        return address in self.trusted
 
     def reply(self, exchange: Exchange, head: bytes, body: bytes) -> None:
         self.head, self.body = head, body

@@ -9,6 +9,7 @@ import pytest
 from broker.compile import Compiled, CompileError, compile_config, review_timestamp, upstream_settings
 from broker.config.load import load
 from broker.core.alarms import AlarmWheel
+from broker.upstream.authenticated import AuthenticatedUpstream
 
 
 async def compiled(path: Path) -> Compiled:
@@ -18,7 +19,7 @@ async def compiled(path: Path) -> Compiled:
 async def test_a_route_becomes_a_plan(unit_routes: Path) -> None:
     plan = next(plan for plan in (await compiled(unit_routes)).plans if plan.name == "soap")
     assert (plan.match_path, plan.replace_path) == (b"/warehouse/quote.asmx", b"/Quote.asmx")
-    assert plan.injected == ((b"Authorization", b"Basic " + b64encode(b"wms:legacy-pa55")),)
+    assert isinstance(plan.upstream, AuthenticatedUpstream)
     assert plan.dropped == {b"x-api-key", b"authorization"}
 
 

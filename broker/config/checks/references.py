@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, did_you_mean, warning
-from broker.config.model import Route
+from broker.config.model import AllOfCaller, Route
 
 
 def references(draft: Draft) -> Iterator[Problem]:
@@ -22,9 +22,19 @@ def unused(draft: Draft) -> Iterator[Problem]:
     if not draft.whole:
         return
     yield from _unused(draft, "upstreams", {route.upstream for _, route in draft.routes})
-    yield from _unused(draft, "callers", {name for _, route in draft.routes for name in _callers(route)})
+    yield from _unused(draft, "callers", used_callers(draft))
     if all(route.listener for _, route in draft.routes):
         yield from _unused(draft, "listeners", {route.listener or "" for _, route in draft.routes})
+
+
+def used_callers(draft: Draft) -> set[str]:
+    """Callers of routes, and those that they are made of."""
+    used = {name for _, route in draft.routes for name in _callers(route)}
+    for name in list(used):
+        caller = draft.callers.get(name)
+        if isinstance(caller, AllOfCaller):
+            used.update(caller.of)
+    return used
 
 
 def _listener(draft: Draft, route: Route, at: Loc) -> Iterator[Problem]:

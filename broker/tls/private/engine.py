@@ -8,6 +8,7 @@ from typing import Final
 from broker.tls.errors import TlsFailure
 from broker.tls.private.library import CUT, FAILED, WANT
 from broker.tls.private.session import Session
+from broker.tls.private.stepper import Stepper
 from broker.tls.sessions import Slot
 
 _READ: Final = 64 * 1024
@@ -22,7 +23,7 @@ _buffer = ctypes.create_string_buffer(_READ)
 class PrivateEngine:
     """See `TlsEngine`."""
 
-    __slots__ = ("_connected", "_connection", "_held", "_library", "_slot")
+    __slots__ = ("_connected", "_connection", "_held", "_library", "_slot", "_stepper")
 
     def __init__(self, library: ctypes.CDLL, context: int, server_name: str | None, slot: Slot[Session] | None) -> None:
         session = None if slot is None or slot.session is None else slot.session.pointer
@@ -33,18 +34,23 @@ class PrivateEngine:
         self._slot = slot
         self._connected = False
         self._held: bytearray | None = None
+        self._stepper = Stepper(self._step)
 
     def __del__(self) -> None:
         if getattr(self, "_connection", None):
             self._library.obsolete_free(self._connection)
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """It never works on its own."""
+        self._stepper.attach(wake)
+
+    def _step(self) -> int:
+        return int(self._library.obsolete_handshake(self._connection))
 
     def handshake(self) -> bool:
-        result = self._library.obsolete_handshake(self._connection)
-        if result == WANT:
+        result = self._stepper.step()
+        if result is None or result == WANT:
             return False
+        self._stepper.end()
         if result == CUT:
             raise TlsFailure("UNEXPECTED_EOF", "the peer closed the connection during the handshake")
         if result == FAILED:
@@ -60,10 +66,10 @@ class PrivateEngine:
                 self._slot.session = Session(self._library, session)
 
     def feed(self, data: bytes) -> None:
-        self._library.obsolete_feed(self._connection, data, len(data))
+        self._stepper.after(lambda: self._library.obsolete_feed(self._connection, data, len(data)))
 
     def feed_eof(self) -> None:
-        self._library.obsolete_feed_eof(self._connection)
+        self._stepper.after(lambda: self._library.obsolete_feed_eof(self._connection))
 
     def read(self) -> bytes | None:
         size = self._library.obsolete_read(self._connection, _buffer, _READ)
@@ -96,6 +102,8 @@ class PrivateEngine:
         return self._write(held)
 
     def outgoing(self) -> bytes:
+        if self._stepper.running:
+            return b""
         return self._take() if self._held is None else self._release()
 
     def _take(self) -> bytes:
@@ -107,6 +115,9 @@ class PrivateEngine:
         return ctypes.string_at(buffer, size)
 
     def close(self) -> bytes:
+        self._stepper.end()
+        if self._stepper.running:
+            return b""
         if self._connected:
             # TLS 1.3 sends its tickets after the handshake.
             self._remember()

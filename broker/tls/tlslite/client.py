@@ -115,6 +115,9 @@ class Client(TLSConnection):  # type: ignore[misc]
         for result in super()._clientGetServerHello(settings, session, hello):
             if result in _PENDING:
                 yield result
+        if self.version == _SSL3 and result.extensions:
+            # None but this one means anything there: SSLv3 has no extended master secret, whatever the server says.
+            result.extensions = [each for each in result.extensions if each.extType == ExtensionType.renegotiation_info]
         if not self._legacy_renegotiation and not result.getExtension(ExtensionType.renegotiation_info):
             yield from self._fail(
                 AlertDescription.handshake_failure,

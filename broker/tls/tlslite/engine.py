@@ -1,9 +1,6 @@
 """The engine on tlslite: its handshake beside the event loop, its records in it."""
 
-import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any, Final
 
 from tlslite.constants import AlertDescription, AlertLevel, ContentType
@@ -13,26 +10,18 @@ from broker.tls.errors import TlsFailure
 from broker.tls.tlslite.alerts import CLOSED, alert_for, failure_of, received
 from broker.tls.tlslite.client import Client, Steps
 from broker.tls.tlslite.records import Wire
+from broker.tls.tlslite.stepper import Outcome, Stepper
 from broker.tls.tlslite.suites import NAMES
 
 _RECORD: Final = 2**14
-_THREADS: Final = 4
 _VERSIONS: Final = {(3, 0): "SSLv3", (3, 1): "TLSv1", (3, 2): "TLSv1.1", (3, 3): "TLSv1.2"}
-_HELLO_REQUEST: Final = bytes(4)
-
-
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    """The threads that handshakes run in; made when the first is."""
-    return ThreadPoolExecutor(_THREADS, "tlslite")
 
 
 class TlsliteEngine:
     """One client connection.
 
-    `attach`ed, the handshake runs in threads of its own, a step for each arrival, and `wake` tells of its progress:
-    it is Python's arithmetic, and much of it. Not attached, it runs where `handshake` is called. All else belongs to
-    the caller's thread; while a step runs, that thread leaves the buffers alone.
+    Attached, the handshake runs in threads of its own, a step for each arrival, and `wake` tells of its progress. All
+    else belongs to the caller's thread; while a step runs, that thread leaves the library and its buffers alone.
     """
 
     __slots__ = (
@@ -44,14 +33,10 @@ class TlsliteEngine:
         "_failure",
         "_fed",
         "_fed_eof",
-        "_loop",
         "_out",
         "_records",
-        "_refused",
-        "_running",
         "_started",
-        "_steps",
-        "_wake",
+        "_stepper",
         "_wire",
     )
 
@@ -59,45 +44,43 @@ class TlsliteEngine:
         """`done` is told of the handshake's end, and whether it went well."""
         self._wire = wire
         self._client = client
-        self._steps: Steps | None = steps
+        self._stepper = Stepper(steps)
         self._done = done
         self._records: Iterator[Any] = iter(())
         self._out = bytearray()
         self._fed = bytearray()
         self._fed_eof = False
         self._started = False
-        self._running = False
         self._connected = False
         self._closed = False
         self._ended = False
-        self._refused = False
         self._failure: TlsFailure | None = None
-        self._wake: Callable[[], None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
         return "TlsliteEngine()"
 
     def attach(self, wake: Callable[[], None]) -> None:
-        """Let the handshake run beside the running event loop."""
-        self._wake = wake
-        self._loop = asyncio.get_running_loop()
+        self._stepper.attach(wake)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            # Never the one that is kept: raised, it holds the frames it passes, and they hold this.
+            raise TlsFailure(*self._failure.args)
+
+    def _keep(self, failure: TlsFailure) -> None:
+        self._failure = TlsFailure(*failure.args)
 
     # The handshake.
 
     def handshake(self) -> bool:
-        if self._failure is not None:
-            raise self._failure
-        if self._connected or self._running or self._closed:
+        self._check()
+        if self._connected or self._closed or self._stepper.running:
             return self._connected
-        if not self._arrived() and self._started:
-            return False
-        self._started = self._running = True
-        if self._loop is None:
-            self._stepped(self._step())
-            return self.handshake() if self._failure is not None else self._connected
-        _pool().submit(self._step).add_done_callback(self._report)
-        return False
+        if self._arrived() or not self._started:
+            self._started = True
+            self._stepper.go(self._stepped)
+            self._check()
+        return self._connected
 
     def _arrived(self) -> bool:
         """Hand over what was fed meanwhile; whether there was any."""
@@ -107,50 +90,21 @@ class TlsliteEngine:
         self._fed.clear()
         return arrived
 
-    def _step(self) -> bool | TlsFailure:
-        """Go on until more ciphertext is needed, in a thread of the pool; True when the handshake is complete."""
-        try:
-            for _ in self._steps or ():
-                return False
-        except Exception as error:
-            # Whatever the peer provokes in the library breaks this connection, and no more.
-            return failure_of(error).with_traceback(None)
-        return True
-
-    def _report(self, step: "Future[bool | TlsFailure]") -> None:
-        """In the thread of the pool."""
-        loop = self._loop
-        try:
-            if loop is not None:
-                loop.call_soon_threadsafe(self._stepped, step.result())
-        except RuntimeError:
-            # The loop is closed: nobody waits.
-            pass
-
-    def _stepped(self, outcome: bool | TlsFailure) -> None:
-        self._running = False
+    def _stepped(self, outcome: Outcome) -> None:
         if self._closed:
-            self._drop()
+            self._stepper.drop()
             return
         self._out += self._wire.take()
         if isinstance(outcome, TlsFailure):
-            outcome.__context__ = None
-            self._failure = outcome
+            self._keep(outcome)
             self._done(self._client, False)
         elif outcome:
             self._connected = True
             self._records = self._client.records.records()
             self._done(self._client, True)
-        wake = self._wake
-        if self._failure is not None or self._connected:
-            self._drop()
-        if wake is not None:
-            wake()
-
-    def _drop(self) -> None:
-        # Whoever is woken holds this engine: without this, only the garbage collector would part them.
-        self._steps = None
-        self._wake = None
+        self._stepper.wake()
+        if outcome:
+            self._stepper.drop()
 
     def feed(self, data: bytes) -> None:
         self._fed += data
@@ -161,8 +115,7 @@ class TlsliteEngine:
     # The records.
 
     def read(self) -> bytes | None:
-        if self._failure is not None:
-            raise self._failure
+        self._check()
         if self._ended:
             return b""
         if not self._connected:
@@ -170,15 +123,12 @@ class TlsliteEngine:
         self._arrived()
         try:
             return self._next()
-        except TlsFailure as failure:
-            self._failure = failure.with_traceback(None)
         except Exception as error:
+            # Whatever the peer provokes in the library breaks this connection, and no more.
             self._alert(alert_for(error), AlertLevel.fatal)
-            self._failure = failure_of(error).with_traceback(None)
-        if self._refused:
-            self._failure = _renegotiation()
-        self._failure.__context__ = None
-        raise self._failure
+            self._keep(failure_of(error))
+        self._check()
+        return None
 
     def _next(self) -> bytes | None:
         for record in self._records:
@@ -188,14 +138,14 @@ class TlsliteEngine:
             data = bytes(parser.bytes)
             if header.type == ContentType.application_data:
                 if data:
-                    self._refused = False
                     return data
             elif header.type == ContentType.alert:
                 if self._heed(data):
                     return b""
             elif header.type == ContentType.handshake and not data.strip(b"\0") and not len(data) % 4:
-                self._refused = True
+                # A server that asks for this waits for it: to go on would end in a timeout that explains nothing.
                 self._alert(AlertDescription.no_renegotiation, AlertLevel.warning)
+                raise _renegotiation()
             else:
                 self._alert(AlertDescription.unexpected_message, AlertLevel.fatal)
                 raise TlsFailure("UNEXPECTED_RECORD", "the server sent a record out of order")
@@ -205,8 +155,6 @@ class TlsliteEngine:
         """Whether the peer says that it sends no more."""
         for level, description in zip(alerts[::2], alerts[1::2], strict=False):
             if description == AlertDescription.close_notify:
-                if self._refused:
-                    raise _renegotiation()
                 self._ended = True
                 return True
             if level == AlertLevel.fatal:
@@ -220,8 +168,7 @@ class TlsliteEngine:
             self._out += self._wire.take()
 
     def write(self, data: bytes) -> bytes:
-        if self._failure is not None:
-            raise self._failure
+        self._check()
         if not self._connected or self._closed:
             raise TlsFailure("PROTOCOL_IS_SHUTDOWN", "the connection is closed")
         for start in range(0, len(data), _RECORD):
@@ -240,8 +187,8 @@ class TlsliteEngine:
             return b""
         self._closed = True
         if not self._connected or self._failure is not None:
-            if not self._running:
-                self._drop()
+            if not self._stepper.running:
+                self._stepper.drop()
             return b""
         self._alert(AlertDescription.close_notify, AlertLevel.warning)
         return self.outgoing()

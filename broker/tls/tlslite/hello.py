@@ -81,7 +81,8 @@ def wire_version(version: TlsVersion) -> tuple[int, int]:
 
 def _ticket(session: Session | None) -> bytearray:
     tickets = [] if session is None else session.tls_1_0_tickets or []
-    return next((each.ticket for each in tickets if each.valid()), bytearray())
+    # RFC 5077 section 3.3: a lifetime of 0 is an unknown one.
+    return next((each.ticket for each in tickets if each.valid() or not each.ticket_lifetime), bytearray())
 
 
 def _sni(server_name: str) -> bytes:

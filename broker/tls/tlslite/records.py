@@ -15,6 +15,7 @@ from broker.tls.tlslite.ciphers import FACTORIES
 _HEADER: Final = 5
 _CONTENT_TYPES: Final = frozenset(range(20, 25))
 _MOST: Final = 2**14 + 2048
+_MOST_OF_A_HANDSHAKE: Final = 2**18
 _SSL3: Final = (3, 0)
 _TLS1_1: Final = (3, 2)
 
@@ -50,6 +51,7 @@ class _Records(RecordSocket):  # type: ignore[misc]
     def __init__(self, sock: BufferedSocket, wire: Wire) -> None:
         super().__init__(sock)
         self._wire = wire
+        self.left: int | None = _MOST_OF_A_HANDSHAKE
 
     def recv(self) -> Iterator[object]:
         """One record, as header and body; 0 for as long as it is not all there.
@@ -64,6 +66,10 @@ class _Records(RecordSocket):  # type: ignore[misc]
         length = int.from_bytes(inbox[3:_HEADER], "big")
         if length > _MOST:
             raise TLSRecordOverflow
+        if self.left is not None:
+            self.left -= length
+            if self.left < 0:
+                raise TlsFailure("EXCESSIVE_MESSAGE_SIZE", "the server's handshake has no end")
         end = _HEADER + length
         while len(inbox) < end:
             yield self._starved()
@@ -135,5 +141,6 @@ class Records(RecordLayer):  # type: ignore[misc]
         return "Records()"
 
     def records(self) -> Iterator[Any]:
-        """Decrypted records, without end; 0 for as long as the next is not all there."""
+        """The records after the handshake, without end; 0 for as long as the next is not all there."""
+        self._recordSocket.left = None
         return iter(self.recvRecord())

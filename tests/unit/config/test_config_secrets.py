@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from broker.config.callers import parse_username
 from broker.config.load import ConfigError, examine_text, parse_config
 from broker.config.model import BasicCredentials, SecretRef
+from broker.config.secret_walk import references_in
+from broker.config.secrets import KeyVault, Secrets
 
 SECRETS = st.text("abcdefghijkmnpqrstuvwxyzABC123456789!*&%@:{}[],'\"#-|>", min_size=8).map(lambda s: s + "Zq7")
 
@@ -24,10 +26,67 @@ def test_references_to_files() -> None:
             SecretRef.parse(text)
 
 
-@pytest.mark.parametrize("text", ["keyvault:prod/key", "vault:kv/app#key"])
-def test_providers_to_come(text: str) -> None:
-    with pytest.raises(ValueError, match="in this build; use env: or file:"):
+@pytest.mark.parametrize(
+    "text",
+    ["keyvault:prod/sql-password", "keyvault:prod/a/0123456789abcdef", "vault:kv/app#key", "vault:kv/team/app/x#a.b"],
+)
+def test_references_to_providers(text: str) -> None:
+    assert str(SecretRef.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("keyvault:prod", "VAULT/NAME"),
+        ("keyvault:https://prod.vault.azure.net/Zq7", "VAULT/NAME"),
+        ("keyvault:prod/a_Zq7", "VAULT/NAME"),
+        ("keyvault:prod/a/b/Zq7", "VAULT/NAME"),
+        ("vault:kv/Zq7", "MOUNT/PATH#KEY"),
+        ("vault:kv#Zq7", "MOUNT/PATH#KEY"),
+        ("vault:kv//a#Zq7", "MOUNT/PATH#KEY"),
+        ("vault:kv/a?b#Zq7", "MOUNT/PATH#KEY"),
+        ("vault:kv/../sys/Zq7#a", "must not contain"),
+        ("vault:kv/a\n#Zq7", "MOUNT/PATH#KEY"),
+    ],
+)
+def test_a_malformed_reference_to_a_provider_is_not_repeated(text: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected) as caught:
         SecretRef.parse(text)
+    assert "Zq7" not in str(caught.value)
+
+
+def test_what_opens_a_store_is_not_kept_in_one() -> None:
+    vault = {"address": "https://vault", "auth": {"type": "token", "token": "vault:kv/a#b"}}
+    with pytest.raises(ValueError, match="cannot be kept in one"):
+        Secrets.model_validate({"vault": vault})
+    for role in ("vault:kv/a#b", ""):
+        vault["auth"] = {"type": "approle", "role_id": role}
+        with pytest.raises(ValueError, match="role_id"):
+            Secrets.model_validate({"vault": vault})
+
+
+def test_every_reference_of_a_file_is_found_with_its_place(text: str) -> None:
+    found = {str(reference): loc for loc, reference in references_in(parse_config(text))}
+    assert found["env:KEY"] == ("callers", "fno-dev", "key")
+
+
+@pytest.mark.parametrize(
+    ("url", "sound"),
+    [
+        ("https://{vault}.vault.azure.cn", True),
+        ("https://localhost:8443", True),
+        ("http://localhost:8443", False),
+        ("https://u:p@h", False),
+        ("https://{other}.h", False),
+        ("https://h/?a=b", False),
+    ],
+)
+def test_where_vaults_are_is_an_https_url(url: str, sound: bool) -> None:
+    if sound:
+        assert KeyVault.model_validate({"url": url}).url == url
+        return
+    with pytest.raises(ValueError, match="https:// URL"):
+        KeyVault.model_validate({"url": url})
 
 
 @given(st.text(min_size=5))

@@ -21,6 +21,7 @@ CONTRACT = {
     "upstream_timeout": 504,
 }
 ADDED = {
+    "caller_unverifiable": 503,
     "request_timeout": 408,
     "target_too_long": 414,
     "misdirected_request": 421,

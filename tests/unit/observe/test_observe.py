@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -22,7 +24,7 @@ from broker.observe.logs import JsonFormatter
 from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import MASK, Redactor
 from broker.observe.request_ids import request_id
-from broker.observe.sources import CertificateDate, ReviewDate, UpstreamState
+from broker.observe.sources import CertificateDate, ReviewDate, SecretState, UpstreamState
 from broker.observe.tally import BOUNDS, Histogram, Tallies
 
 Call = Callable[..., Exchange]
@@ -32,11 +34,14 @@ CONTRACT = {
     "broker_upstream_duration_seconds_bucket": {"upstream", "le"},
     "broker_requests_in_flight": {"route"},
     "broker_errors_total": {"route", "code"},
+    "broker_caller_requests_total": {"caller", "outcome"},
     "broker_upstream_connections": {"upstream", "state"},
     "broker_upstream_tls_handshakes_total": {"upstream", "protocol", "cipher"},
     "broker_upstream_retries_total": {"upstream", "reason"},
     "broker_certificate_not_after_timestamp_seconds": {"place", "subject"},
     "broker_tls_exception_review_timestamp_seconds": {"upstream"},
+    "broker_secret_refresh_total": {"provider", "outcome"},
+    "broker_secret_age_seconds": {"provider", "reference"},
     "broker_config_reload_total": {"outcome"},
     "broker_config_last_reload_success_timestamp_seconds": set(),
     "broker_build_info": {"version", "python", "openssl"},
@@ -66,6 +71,7 @@ FIELDS = [
 
 def finished(tallies: Tallies, exchange: Exchange, log: AccessLog | None = None) -> None:
     exchange.plan = SimpleNamespace(name="r", upstream=SimpleNamespace(name="u"))
+    exchange.caller = "c"
     observer = Observer(tallies, log)
     tally = observer.begin(exchange)
     exchange.status, exchange.code, exchange.upstream_seconds = 502, "upstream_tls_failed", 0.2
@@ -77,7 +83,11 @@ def test_metrics_and_labels_are_those_of_the_contract(call: Call) -> None:
     finished(tallies, call(method=b"POST"))
     state = UpstreamState("u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1})
     collector = BrokerCollector(
-        tallies, lambda: [state], lambda: [CertificateDate("p", "s", 1.0)], lambda: [ReviewDate("u", 1.0)]
+        tallies,
+        lambda: [state],
+        lambda: [CertificateDate("p", "s", 1.0)],
+        lambda: [ReviewDate("u", 1.0)],
+        secrets=lambda: SecretState({("vault", "failed"): 1}, [("vault", "vault:kv/a#b", 1.0)]),
     )
     seen = {sample.name: set(sample.labels) for family in collector.collect() for sample in family.samples}
     assert {name: seen.get(name) for name in CONTRACT} == CONTRACT
@@ -183,3 +193,45 @@ def test_a_sound_request_id_is_kept(given_id: bytes) -> None:
 def test_any_other_request_id_is_replaced_by_one_of_our_own(given_id: bytes) -> None:
     head = RequestHead(b"GET", b"/", False, [], request_id=given_id)
     assert request_id(head) != request_id(head)
+
+
+def test_a_retired_secret_is_masked_for_a_while_and_not_for_ever() -> None:
+    redactor = Redactor()
+    redactor.add(b"current-one")
+    for number in range(200):
+        redactor.add(f"rotated-{number:03}".encode())
+        redactor.retire(f"rotated-{number:03}".encode())
+    assert redactor.redact("current-one rotated-199") == f"{MASK} {MASK}"
+    assert redactor.redact("rotated-000") == "rotated-000"
+    redactor.add(b"rotated-199")
+    for number in range(200, 400):
+        redactor.add(f"rotated-{number:03}".encode())
+        redactor.retire(f"rotated-{number:03}".encode())
+    assert redactor.redact("rotated-199") == MASK
+
+
+OUTCRY = """
+import logging, sys, threading, warnings
+from broker.observe.logs import set_up_logging
+from broker.observe.redact import Redactor
+redactor = Redactor()
+redactor.add(b"s3cret-value")
+set_up_logging("debug", redactor)
+logging.getLogger("x").warning("%d", "s3cret-value")
+logging.getLogger("x").warning("here", stack_info=True)
+warnings.warn("s3cret-value")
+def fail(): raise ValueError("s3cret-value")
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+
+
+def test_nothing_that_goes_wrong_prints_a_secret() -> None:
+    done = subprocess.run([sys.executable, "-c", OUTCRY], capture_output=True, text=True, timeout=30)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["log_failed", "x", "py.warnings", "uncaught", "uncaught"]
+    assert "ValueError: ***" in lines[-1]["traceback"]
+    assert "s3cret-value" not in done.stderr
+    assert done.stdout == ""

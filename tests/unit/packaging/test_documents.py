@@ -31,8 +31,11 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "THREAT_MODEL.md",
+    "docs/callers.md",
     "docs/deployment.md",
+    "docs/legacy-tls.md",
     "docs/observability.md",
+    "docs/secrets.md",
     "helm/README.md",
 )
 

@@ -1,7 +1,9 @@
 """The private OpenSSL behind the engine's port, against the interpreter's own on the other side."""
 
+import asyncio
 import gc
 import ssl
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -227,3 +229,37 @@ def test_the_library_shows_nothing_of_openssl() -> None:
     assert hasattr(library, "obsolete_new")
     assert not [name for name in ("SSL_new", "SSL_CTX_new", "EVP_sha1", "ERR_get_error") if hasattr(library, name)]
     assert private.version().startswith("OpenSSL 3")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_an_engine_in_a_loop_is_gone_with_its_last_user(ca: Path, finished: bool) -> None:
+    woken = asyncio.Event()
+    maker, server = client(ca), OpenSslEngine(TLS_1_0, server_side=True)
+    engine = maker.engine("erp.test", "erp.test", 443)
+    engine.attach(woken.set)
+    assert not engine.handshake()
+    server.feed(engine.outgoing())
+    server.handshake()
+    engine.feed(server.outgoing())
+    assert not engine.handshake()
+    # A thread has the connection; whatever comes meanwhile waits for it.
+    assert engine.outgoing() == b""
+    if finished:
+        await woken.wait()
+        assert not engine.handshake()
+        server.feed(engine.outgoing())
+        assert server.handshake()
+        engine.feed(server.outgoing())
+        woken.clear()
+        assert not engine.handshake()
+        await woken.wait()
+        assert engine.handshake()
+    engine.close()
+    gone = weakref.ref(engine._stepper)  # type: ignore[attr-defined]
+    gc.disable()
+    try:
+        del engine
+        while gone() is not None:
+            await asyncio.sleep(0.001)
+    finally:
+        gc.enable()

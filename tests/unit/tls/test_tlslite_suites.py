@@ -66,6 +66,7 @@ def test_versions_before_1_2_leave_out_its_suites() -> None:
 
 
 def test_numbers_are_those_of_the_library() -> None:
+    tlslite.client_tls(OPTIONS)
     from tlslite.constants import CipherSuite
 
     for suite in SUITES:

@@ -1,6 +1,7 @@
 """Every case is a server that answers, again and again, whatever became of the clients before."""
 
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,10 @@ def test_small_groups_are_as_small_as_they_say(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["tls10-aes-cbc", "nss-ssl3", "gnutls-rc4-3des", "tlslite-rc4", "http-1.0"])
 def test_idle_connections_hold_up_nobody(name: str, tmp_path: Path) -> None:
-    with run(CASES[name]).serve(tmp_path) as served:
-        idle = [socket.create_connection((served.host, served.port)) for _ in range(2)]
+    with run(CASES[name]).serve(tmp_path) as served, ExitStack() as idle:
+        for _ in range(2):
+            idle.enter_context(socket.create_connection((served.host, served.port)))
         assert served.body in get(served)[0]
-        for connection in idle:
-            connection.close()
 
 
 def test_names_and_titles_are_unique_and_every_group_is_known() -> None:

@@ -1,0 +1,87 @@
+"""Whose address a call comes from: the peer's, or behind trusted proxies the one that they name."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from broker.core.exchange import Exchange
+
+Address = IPv4Address | IPv6Address
+
+_FOR: Final = re.compile(rb'(?:^|;)[ \t]*for[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
+_ELEMENT: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
+
+
+def client_address(exchange: Exchange) -> Address | None:
+    """The address of the caller, None where the proxies' account cannot be read or contradicts itself.
+
+    Read from the end, as each proxy appends whom it saw: the first address that is no trusted proxy's is the caller.
+    """
+    side = exchange.caller_side
+    address = parse_address(side.peer.encode())
+    if not side.peer_trusted:
+        return address
+    told = account(exchange)
+    if told is None:
+        return None
+    for element in reversed(told):
+        if address is None or not side.trusts(str(address)):
+            break
+        address = parse_address(element)
+    return address
+
+
+def account(exchange: Exchange) -> list[bytes] | None:
+    """Whom the proxies saw, in order; None when the two fields that may say so do not agree.
+
+    A proxy appends to one of them and lets the other through as it came: which of them is made up nobody can tell.
+    """
+    plain = listed(exchange.head.values(b"x-forwarded-for"))
+    standard = forwarded_for(exchange.head.values(b"forwarded"))
+    if not plain or not standard:
+        return plain or standard
+    return plain if list(map(parse_address, plain)) == list(map(parse_address, standard)) else None
+
+
+def listed(values: list[bytes]) -> list[bytes]:
+    """The elements of `X-Forwarded-For`, all lines in one."""
+    return [part.strip(b" \t") for value in values for part in value.split(b",")] if values else []
+
+
+def forwarded_for(values: list[bytes]) -> list[bytes]:
+    """The `for` of each element of `Forwarded` (RFC 7239 section 4); empty where an element has none."""
+    found = []
+    for value in values:
+        for element in _ELEMENT.findall(value):
+            match = _FOR.search(element.strip(b" \t"))
+            found.append(_unquoted(match[1].strip(b" \t")) if match else b"")
+    return found
+
+
+def parse_address(text: bytes) -> Address | None:
+    """The address in `1.2.3.4`, `1.2.3.4:5678`, `::1`, `[::1]` or `[::1]:80`; None for anything else."""
+    plain = text.decode("latin-1")
+    if plain.startswith("["):
+        host, bracket, port = plain[1:].partition("]")
+        if not bracket or (port and not _is_port(port)):
+            return None
+        plain = host
+    elif plain.count(":") == 1:
+        plain, _, port = plain.partition(":")
+        if not _is_port(":" + port):
+            return None
+    try:
+        address = ip_address(plain.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r":[0-9]{1,5}", text) is not None
+
+
+def _unquoted(value: bytes) -> bytes:
+    if len(value) >= 2 and value[:1] == value[-1:] == b'"':
+        return re.sub(rb"\\(.)", rb"\1", value[1:-1])
+    return value

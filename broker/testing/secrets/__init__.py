@@ -1,0 +1,1 @@
+"""Look-alikes of the services that keep secrets, as far as their clients can tell."""

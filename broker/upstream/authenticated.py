@@ -1,0 +1,203 @@
+"""The loop that drives credentials: it sends what a flow wants sent, and tells the flow what came back."""
+
+from typing import Any, Final
+
+from broker.core.errors import BrokerError
+from broker.core.exchange import Exchange
+from broker.core.heads import Framing
+from broker.core.injection import Injection
+from broker.core.plan import RoutePlan
+from broker.core.secret import SecretUnavailable
+from broker.credentials.flow import Await, Call, CredentialUnavailable, Fetch, Flow, Injector, Seen, Send
+from broker.upstream.altered import with_body, with_length
+from broker.upstream.answer import Answer, Stale
+from broker.upstream.bodies import Peeked, discard
+from broker.upstream.fetch import fetch
+from broker.upstream.manner import HoldLimits
+from broker.upstream.repeat import Repeater
+from broker.upstream.send import SAFE, Lease, Upstream, stale_error
+
+MOST_SENDS: Final = 6
+"""Attempts at one call, above which a flow and a server are taken to misunderstand each other."""
+
+
+class AuthenticatedUpstream:
+    """An upstream that a route calls with a credential."""
+
+    def __init__(self, upstream: Upstream, injector: Injector, limits: HoldLimits) -> None:
+        """`limits`: how much of a body is held on to, so that the call can be made again."""
+        self.name = upstream.name
+        self._upstream = upstream
+        self._injector = injector
+        self._limits = limits
+
+    async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
+        """Make the call; raises `BrokerError`."""
+        repeater = await Repeater.of(exchange, self._injector, self._limits)
+        try:
+            if self._injector.bound:
+                return await _OnOneConnection(self._upstream, self._injector, exchange, plan, repeater).run()
+            return await _OnAny(self._upstream, self._injector, exchange, plan, repeater).run()
+        finally:
+            repeater.close()
+
+
+class _Loop:
+    """One call and its flow."""
+
+    def __init__(
+        self, upstream: Upstream, injector: Injector, exchange: Exchange, plan: RoutePlan, repeater: Repeater
+    ) -> None:
+        self._upstream = upstream
+        self._injector = injector
+        self._exchange = exchange
+        self._plan = plan
+        self._repeater = repeater
+
+    async def _make(self, flow: Flow) -> Answer:
+        """Send until an answer stands."""
+        step = await self._next(flow, None)
+        for _ in range(MOST_SENDS):
+            if step is None:
+                raise _unavailable("the flow sent nothing")
+            answer = await self._send(step)
+            try:
+                standing = await self._judge(flow, step, answer)
+            except BaseException:
+                answer.cancel()
+                raise
+            if standing is None:
+                return answer
+            self._upstream.stats.count_retry("credential")
+            await discard(answer)
+            step = standing
+        raise _unavailable("the upstream goes on asking for credentials")
+
+    async def _judge(self, flow: Flow, step: Send, answer: Answer) -> Send | None:
+        """What to send instead; None when the answer stands."""
+        head = answer.head
+        if head.status not in step.watch:
+            flow.close()
+            return None
+        beginning = b""
+        if step.peek and answer.body is not None:
+            answer.body = peeked = Peeked(answer.body, step.peek)
+            beginning = await peeked.beginning()
+        following = await self._next(flow, Seen(head.status, head.lines, beginning))
+        if following is None or (not self._repeater.possible and not following.without_body):
+            flow.close()
+            return None
+        return following
+
+    async def _next(self, flow: Flow, value: Any) -> Send | None:
+        """Resume the flow until it wants to send; None when it is done."""
+        try:
+            step = flow.send(value)
+            while not isinstance(step, Send):
+                try:
+                    result = await self._do(step)
+                except BaseException as error:
+                    # A flow that others wait for has to know; one that does not care lets it through.
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(result)
+        except StopIteration:
+            return None
+        except (CredentialUnavailable, SecretUnavailable) as error:
+            raise _unavailable(str(error)) from None
+        return step
+
+    async def _do(self, step: Fetch | Await) -> Any:
+        if isinstance(step, Await):
+            return await step.what()
+        return await fetch(self._upstream, step)
+
+    async def _attempt(self, step: Send) -> Exchange:
+        exchange = self._repeater.attempt(without_body=step.without_body)
+        transform = self._injector.transform
+        if transform is None or exchange.body is None:
+            return exchange
+        head = exchange.head
+        length = head.length if head.framing is Framing.LENGTH else None
+        body, length = await transform(exchange.body, head.content_type, length)
+        if length is not None and head.framing is Framing.LENGTH:
+            return with_length(exchange, body, length)
+        return with_body(exchange, body)
+
+    def _call(self) -> Call:
+        head = self._exchange.head
+        return Call(
+            head.method,
+            self._plan.upstream_target(head.target),
+            self._upstream.pools[0].origin.authority,
+            body=self._repeater.body if self._injector.hashes_body else None,
+            has_body=self._exchange.body is not None,
+            repeatable=self._repeater.possible,
+        )
+
+    async def _send(self, step: Send) -> Answer:
+        raise NotImplementedError
+
+
+class _OnAny(_Loop):
+    """Each attempt takes whatever connection there is."""
+
+    async def run(self) -> Answer:
+        return await self._make(self._injector.flow(self._call()))
+
+    async def _send(self, step: Send) -> Answer:
+        return await self._upstream.send(await self._attempt(step), self._plan, _injection(step))
+
+
+class _Lost(Exception):
+    """The connection ended between the steps of a handshake."""
+
+
+class _OnOneConnection(_Loop):
+    """All attempts share a connection: it is what the upstream authenticates."""
+
+    async def run(self) -> Answer:
+        safe = self._exchange.body is None and self._exchange.head.method in SAFE
+        lost = 0
+        while True:
+            lease = await self._upstream.lease(certain=not safe, fresh=lost > 0)
+            try:
+                return await self._on(lease)
+            except Stale:
+                # Nothing but a step of a handshake was lost, or a call that may be made twice.
+                if not safe and self._carried_call:
+                    raise stale_error() from None
+            except _Lost:
+                pass
+            lost += 1
+            if lost > 2:
+                raise _unavailable("the upstream ends the connection during the handshake")
+            self._upstream.stats.count_retry("credential_connection")
+
+    async def _on(self, lease: Lease) -> Answer:
+        self._lease = lease
+        self._carried_call = False
+        lease.pool.reserve(lease.connection)
+        call = self._call()
+        engine = lease.connection.engine
+        call.certificate = None if engine is None else engine.peer_certificate()
+        call.connection = lease.connection.notes
+        try:
+            return await self._make(self._injector.flow(call))
+        finally:
+            lease.pool.unreserve(lease.connection)
+
+    async def _send(self, step: Send) -> Answer:
+        connection = self._lease.connection
+        if not connection.free or connection.closing or not connection.reusable:
+            raise _Lost
+        self._carried_call = self._carried_call or not step.without_body
+        return await self._upstream.call(self._lease, await self._attempt(step), self._plan, _injection(step))
+
+
+def _injection(step: Send) -> Injection:
+    return Injection(step.lines, step.query, step.cookie)
+
+
+def _unavailable(cause: str) -> BrokerError:
+    return BrokerError("credentials_unavailable", cause=cause)

@@ -1,0 +1,98 @@
+"""Bodies looked at, collected, or thrown away."""
+
+import asyncio
+from typing import Final
+
+from broker.core.body import Body
+from broker.upstream.answer import Answer
+
+COLLECTED_MOST: Final = 64 * 1024
+
+
+class _Collector:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.data = bytearray()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def write(self, data: bytes) -> None:
+        self.data += data[: max(0, self._most - len(self.data))]
+        if len(self.data) >= self._most and not self.ended.done():
+            self.ended.set_result(None)
+
+    def finish(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+
+async def collect(answer: Answer, most: int = COLLECTED_MOST) -> bytes:
+    """The answer's body up to `most` bytes; the rest of a longer one is given up. Raises what broke it off."""
+    if answer.body is None:
+        return b""
+    collector = _Collector(most)
+    answer.body.drain(collector)
+    try:
+        await collector.ended
+    finally:
+        answer.cancel()
+    return bytes(collector.data)
+
+
+async def discard(answer: Answer) -> None:
+    """Let go of an answer that nobody gets; a short one leaves its connection fit for the next call."""
+    try:
+        await collect(answer)
+    except Exception:
+        answer.cancel()
+
+
+class Peeked(Body):
+    """A body whose beginning was looked at; it is drained like any other."""
+
+    __slots__ = ("_enough", "_most", "_under")
+
+    def __init__(self, under: Body, most: int) -> None:
+        super().__init__(_Under(under))
+        self._most = most
+        self._enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        under.drain(self)
+
+    async def beginning(self) -> bytes:
+        """The first bytes, as many as were asked for where there are so many."""
+        await self._enough
+        return b"".join(self._held)[: self._most]
+
+    def write(self, data: bytes) -> None:
+        """More of the body under this one."""
+        self.feed(data)
+        if self.size >= self._most:
+            self._tell()
+
+    def finish(self) -> None:
+        super().finish()
+        self._tell()
+
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._enough.done():
+            self._enough.set_result(None)
+
+
+class _Under:
+    """The body below as a source."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def pause_body(self) -> None:
+        self._body.pause()
+
+    def resume_body(self) -> None:
+        self._body.resume()

@@ -1,0 +1,49 @@
+"""Calls whose caller authenticates the connection itself (NTLM, Negotiate): nobody else's calls may share it.
+
+Such a scheme proves who is at the other end once, and then trusts whatever comes on that connection. So it is pinned to
+the caller's own connection: it never goes back to the pool, and it ends when the caller's does.
+"""
+
+from broker.core.exchange import Exchange
+from broker.core.heads import RequestHead
+from broker.upstream.connection import UpstreamConnection
+from broker.upstream.pool import Pool
+
+_SCHEMES = (b"ntlm", b"negotiate")
+
+
+def authenticates_connection(head: RequestHead, dropped: frozenset[bytes]) -> bool:
+    """Whether the caller's own `Authorization` goes on, with a scheme that binds to connections (RFC 4559)."""
+    return (
+        head.authorization is not None
+        and b"authorization" not in dropped
+        and head.authorization.lstrip(b" \t")[:9].lower().startswith(_SCHEMES)
+    )
+
+
+def pinned_to(exchange: Exchange, upstream: str) -> "Pin | None":
+    """The connection that belongs to this caller's; None where there is none, or it has ended."""
+    pins = exchange.caller_side.pins
+    pin = None if pins is None else pins.get(upstream)
+    if isinstance(pin, Pin) and pin.usable:
+        return pin
+    return None
+
+
+class Pin:
+    """An upstream connection that one caller's connection has for itself."""
+
+    def __init__(self, pool: Pool, connection: UpstreamConnection) -> None:
+        self.pool = pool
+        self.connection = connection
+        pool.reserve(connection)
+
+    @property
+    def usable(self) -> bool:
+        """Whether another call can be made on it."""
+        return self.connection.free and self.connection.reusable and not self.connection.closing
+
+    def close(self) -> None:
+        """The caller's connection is over."""
+        self.connection.close()
+        self.pool.unreserve(self.connection)

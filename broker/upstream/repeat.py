@@ -1,0 +1,63 @@
+"""One call, made as often as its credential needs it."""
+
+from broker.core.exchange import Exchange
+from broker.core.heads import Framing
+from broker.credentials.flow import Injector
+from broker.upstream.altered import with_body, with_length
+from broker.upstream.manner import HoldLimits
+from broker.upstream.spool import Held, hold
+
+
+class Repeater:
+    """Gives the call for each attempt, with a body where that is at hand."""
+
+    def __init__(self, exchange: Exchange, held: Held | None) -> None:
+        self._exchange = exchange
+        self._held = held
+        self._begun = False
+
+    @classmethod
+    async def of(cls, exchange: Exchange, injector: Injector, limits: HoldLimits) -> "Repeater":
+        """Hold on to the body where it is small, or where the credential expects late challenges.
+
+        Raises `BrokerError` when a body without a length turns out larger than `limits`.
+        """
+        return cls(exchange, await _held(exchange, injector, limits))
+
+    @property
+    def possible(self) -> bool:
+        """Whether the call can be made again."""
+        return self._exchange.body is None or self._held is not None or not self._begun
+
+    @property
+    def body(self) -> bytes | None:
+        """All of the body, where memory holds it."""
+        if self._exchange.body is None:
+            return b""
+        return None if self._held is None else self._held.memory
+
+    def attempt(self, *, without_body: bool) -> Exchange:
+        """The call, to be sent; `without_body` for a step of a handshake."""
+        if without_body:
+            return with_length(self._exchange, None, 0)
+        self._begun = True
+        if self._held is None:
+            return self._exchange
+        return with_body(self._exchange, self._held.body())
+
+    def close(self) -> None:
+        """The call is over."""
+        if self._held is not None:
+            self._held.close()
+
+
+async def _held(exchange: Exchange, injector: Injector, limits: HoldLimits) -> Held | None:
+    body, head = exchange.body, exchange.head
+    if body is None:
+        return None
+    if head.framing is Framing.LENGTH and head.length > (limits.total if injector.holds_body else limits.memory):
+        # Too large to hold on to: it streams, and goes out once.
+        return None
+    if head.framing is Framing.LENGTH or injector.holds_body or body.complete:
+        return await hold(body, limits)
+    return None

@@ -1,0 +1,145 @@
+"""Where a call comes from is the peer's address, or what trusted proxies say, and nothing that a caller made up."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.callers.address import client_address, forwarded_for, listed, parse_address
+from broker.callers.ip import IpCheck
+from broker.callers.slowing import Slowing, SlowingSettings
+from broker.callers.verdict import ADMITTED
+from broker.core.exchange import Exchange
+
+Call = Callable[..., Exchange]
+PROXIES = frozenset({"10.0.0.1", "10.0.0.2"})
+
+
+def behind(exchange: Exchange, peer: str = "10.0.0.1") -> Exchange:
+    side = exchange.caller_side
+    side.peer, side.trusted, side.peer_trusted = peer, PROXIES, peer in PROXIES  # type: ignore[attr-defined]
+    return exchange
+
+
+def seen(call: Call, *lines: tuple[bytes, bytes], peer: str = "10.0.0.1") -> str:
+    return str(client_address(behind(call(*lines), peer)))
+
+
+XFF = b"X-Forwarded-For"
+
+
+def test_a_stranger_is_known_by_its_own_address(call: Call) -> None:
+    assert seen(call, (XFF, b"1.1.1.1"), peer="8.8.8.8") == "8.8.8.8"
+
+
+def test_a_proxy_without_an_account_speaks_for_itself(call: Call) -> None:
+    assert seen(call) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([b"1.1.1.1"], "1.1.1.1"),
+        ([b"6.6.6.6, 1.1.1.1"], "1.1.1.1"),
+        ([b"6.6.6.6", b"1.1.1.1, 10.0.0.2"], "1.1.1.1"),
+        ([b"10.0.0.2, 10.0.0.1"], "10.0.0.2"),
+        ([b"1.1.1.1:5000"], "1.1.1.1"),
+        ([b"[2001:db8::1]:80"], "2001:db8::1"),
+        ([b"::ffff:1.1.1.1"], "1.1.1.1"),
+        ([b"1.1.1.1, unknown"], "None"),
+        ([b"1.1.1.1,"], "None"),
+    ],
+)
+def test_the_last_that_is_no_proxy_is_the_caller(call: Call, values: list[bytes], expected: str) -> None:
+    assert seen(call, *((XFF, value) for value in values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"for=1.1.1.1", "1.1.1.1"),
+        (b'for=6.6.6.6, For="[2001:db8::1]:80";proto=https;by=_x', "2001:db8::1"),
+        (b'proto=https;host="a,b";for=1.1.1.1', "1.1.1.1"),
+        (b'for="1.1.1.1", for=10.0.0.2', "1.1.1.1"),
+        (b"for=1.1.1.1, proto=https", "None"),
+        (b"for=_hidden", "None"),
+    ],
+)
+def test_forwarded_says_it_as_well(call: Call, value: bytes, expected: str) -> None:
+    assert seen(call, (b"Forwarded", value)) == expected
+
+
+def test_two_accounts_have_to_agree(call: Call) -> None:
+    assert seen(call, (XFF, b"1.1.1.1"), (b"Forwarded", b"for=1.1.1.1:80")) == "1.1.1.1"
+    assert seen(call, (XFF, b"1.1.1.1"), (b"Forwarded", b"for=6.6.6.6")) == "None"
+
+
+def test_an_address_in_the_networks_is_let_in(call: Call) -> None:
+    check = IpCheck([ip_network("192.168.0.0/16"), ip_network("2001:db8::/32")])
+    assert check.judge(behind(call(), "192.168.3.4")) is ADMITTED
+    assert check.judge(behind(call(), "::ffff:192.168.3.4")) is ADMITTED
+    assert check.judge(behind(call((XFF, b"2001:db8::5")))) is ADMITTED
+    for peer in ("192.169.0.1", "2001:db9::1", ""):
+        verdict = check.judge(behind(call((XFF, b"192.168.3.4")), peer))
+        assert (verdict.challenges, verdict.reason) == ((), "Calls are not taken from this address.")
+
+
+@given(st.lists(st.ip_addresses()))
+def test_what_is_written_is_read_again(addresses: list[object]) -> None:
+    plain = ", ".join(map(str, addresses)).encode()
+    standard = ",".join(f'for="[{one}]:1"' if ":" in str(one) else f"for={one}" for one in addresses).encode()
+    expected = [getattr(one, "ipv4_mapped", None) or ip_address(str(one).partition("%")[0]) for one in addresses]
+    assert [parse_address(one) for one in listed([plain] if addresses else [])] == expected
+    assert [parse_address(one) for one in forwarded_for([standard] if addresses else [])] == expected
+
+
+@given(st.binary(max_size=200))
+def test_whatever_comes_nothing_breaks(data: bytes) -> None:
+    parse_address(data)
+    for element in [*listed([data]), *forwarded_for([data])]:
+        parse_address(element)
+
+
+SETTINGS = SlowingSettings(after=2, delay=0.25, most=1.0, forget=600.0, addresses=3)
+
+
+def test_answers_to_wrong_proofs_wait_a_little_longer_each_time(call: Call) -> None:
+    slowing = Slowing(SETTINGS)
+    assert [slowing.note(call()) for _ in range(6)] == [0, 0, 0.25, 0.5, 1.0, 1.0]
+
+
+def test_each_address_counts_by_itself_and_ipv6_by_its_network(call: Call) -> None:
+    slowing = Slowing(SETTINGS)
+    for peer in ("1.1.1.1", "2001:db8::1", "1.1.1.1", "2001:db8::2"):
+        assert slowing.note(behind(call(), peer)) == 0
+    assert slowing.note(behind(call(), "2001:db8::3")) == 0.25
+    assert slowing.note(behind(call(), "2001:db8:0:1::3")) == 0
+
+
+def test_behind_a_proxy_its_caller_counts(call: Call) -> None:
+    slowing = Slowing(SETTINGS)
+    for _ in range(3):
+        slowing.note(behind(call((XFF, b"6.6.6.6"))))
+    assert slowing.note(behind(call((XFF, b"6.6.6.6")))) == 0.5
+    assert slowing.note(behind(call((XFF, b"1.1.1.1")))) == 0
+
+
+def test_the_memory_is_bounded_and_fades(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowing = Slowing(SETTINGS)
+    for number in range(50):
+        slowing.note(behind(call(), f"1.1.1.{number}"))
+    assert len(slowing) == 3
+    now = [1000.0]
+    monkeypatch.setattr("broker.callers.slowing.monotonic", lambda: now[0])
+    for _ in range(4):
+        slowing.note(behind(call(), "2.2.2.2"))
+    now[0] += 601
+    assert slowing.note(behind(call(), "2.2.2.2")) == 0
+
+
+def test_it_can_be_turned_off(call: Call) -> None:
+    slowing = Slowing(SlowingSettings(0, 0.0, 1.0, 600.0, 10))
+    assert {slowing.note(call()) for _ in range(20)} == {0.0}
+    assert len(slowing) == 0
