@@ -14,7 +14,8 @@ COPY broker ./broker
 # Dependencies come as wheels only: there is no compiler here, and nothing of theirs runs while they are installed.
 RUN pip wheel --no-deps --wheel-dir /dist . \
     && python -m venv --without-pip /opt/broker \
-    && pip --python /opt/broker/bin/python install --only-binary :all: --constraint constraints.txt /dist/*.whl \
+    && pip --python /opt/broker/bin/python install --only-binary :all: --constraint constraints.txt \
+        "$(echo /dist/*.whl)[azure,vault]" \
     && /opt/broker/bin/broker --help > /dev/null
 
 # --- the private OpenSSL for `tls.profile: obsolete`, from Debian's own source package -------------------------

@@ -23,7 +23,7 @@ from broker.observe.finish import Observer
 from broker.observe.logs import set_up_logging
 from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import Redactor
-from broker.observe.sources import CertificateDate, ReviewDate, SecretState, UpstreamState
+from broker.observe.sources import CertificateDate, ReviewDate, SecretState, TokenState, UpstreamState
 from broker.observe.tally import Tallies
 from broker.pipeline import serve
 from broker.routing.table import RouteTable
@@ -162,6 +162,8 @@ class App:
                 upstream.close()
         if self.admin is not None:
             await self.admin.stop()
+        if self._compiled is not None:
+            await self._compiled.tokens.close()
         if self.secrets is not None:
             await self.secrets.close()
         if self._observer is not None and self._observer.access_log is not None:
@@ -174,12 +176,23 @@ class App:
     def _registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()
         registry.register(
-            BrokerCollector(self.tallies, self._upstreams, self._certificates, self._reviews, self._secret_state)
+            BrokerCollector(
+                self.tallies,
+                self._upstreams,
+                self._certificates,
+                self._reviews,
+                self._secret_state,
+                tokens=self._token_state,
+            )
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         return registry
+
+    def _token_state(self) -> list[TokenState]:
+        compiled, _ = self._running()
+        return [TokenState(each.route, each.issuer.type, each.counts, each.expires) for each in compiled.tokens]
 
     def _upstreams(self) -> list[UpstreamState]:
         compiled, _ = self._running()

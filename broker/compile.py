@@ -17,6 +17,7 @@ from broker.core.message import normal
 from broker.core.plan import RoutePlan
 from broker.core.ports import Reference, SecretResolver, SecretSource
 from broker.core.secret import Secret, SecretPending, SecretUnavailable
+from broker.credentials.oauth2_shared import TokenStore
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
 from broker.rewrite.request import request_prefixes
 from broker.routing.conditions import Conditions
@@ -47,6 +48,8 @@ class Compiled:
     upstreams: dict[str, Upstream]
     plans: list[RoutePlan]
     secrets: list[Secret] = field(repr=False)
+    tokens: TokenStore = field(repr=False)
+    """Tokens that credentials get from somewhere, shared by routes."""
     checks: dict[str, CallerCheck] = field(default_factory=dict, repr=False)
     """Who may call, by name."""
 
@@ -60,6 +63,7 @@ class _Compiler:
     def __init__(self, config: Config, wheel: AlarmWheel, store: SecretStore) -> None:
         self._config = config
         self._secret_store = store
+        self._tokens = TokenStore()
         self._wheel = wheel
         self._reasons: list[str] = []
         self._slowing = {
@@ -80,7 +84,7 @@ class _Compiler:
         plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
         if self._reasons:
             raise CompileError(self._reasons)
-        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets, checks)
+        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets, self._tokens, checks)
 
     def _remembering(self, resolve: SecretResolver) -> SecretResolver:
         def remember(reference: object) -> Secret:
@@ -119,13 +123,15 @@ class _Compiler:
 
     def _plan(self, route: Route, upstreams: dict[str, Upstream], checks: dict[str, CallerCheck]) -> RoutePlan | None:
         upstream = upstreams.get(route.upstream)
-        names = [] if route.callers == "public" else list(route.callers)
-        if upstream is None or any(name not in checks for name in names):
+        if upstream is None:
             return None
         try:
-            target = with_credentials(route, upstream, self._source)
+            target = with_credentials(route, upstream, self._source, self._tokens)
         except (SecretUnavailable, ValueError) as error:
             self._reasons.append(f"routes.{route.name}.credentials: {error}")
+            return None
+        names = [] if route.callers == "public" else list(route.callers)
+        if any(name not in checks for name in names):
             return None
         chosen = [(name, checks[name]) for name in names]
         return make_plan(self._config, route, target, chosen, self._slowing[self._config.listener_of(route)])

@@ -10,6 +10,7 @@ from broker.core.plan import UpstreamPort
 from broker.core.ports import SourceResolver
 from broker.core.secret import SecretUnavailable
 from broker.credentials.build import build_injector
+from broker.credentials.oauth2_shared import TokenStore
 from broker.tls.engine import ClientTls
 from broker.tls.engines import EngineError, client_tls
 from broker.tls.identity import IdentityError, identity_files
@@ -29,7 +30,9 @@ class Credentialed:
     fields: frozenset[bytes]
 
 
-def with_credentials(route: Route, upstream: Upstream, source: SourceResolver) -> Credentialed:
+def with_credentials(
+    route: Route, upstream: Upstream, source: SourceResolver, tokens: TokenStore | None = None
+) -> Credentialed:
     """The upstream with the route's credentials; raises `SecretUnavailable` or `ValueError` with the reason."""
     credentials = listed(route)
     certificates = [each for each in credentials if isinstance(each, ClientCertificateCredentials)]
@@ -37,7 +40,7 @@ def with_credentials(route: Route, upstream: Upstream, source: SourceResolver) -
         raise ValueError("one client certificate is all that a handshake has room for")
     if certificates:
         upstream = upstream.variant(_with_identity(upstream, certificates[0], source))
-    injector = build_injector(credentials, source)
+    injector = build_injector(credentials, source, tokens, route.name)
     if injector is None:
         return Credentialed(upstream, frozenset())
     if injector.bound and not certificates:

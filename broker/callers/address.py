@@ -8,8 +8,8 @@ from broker.core.exchange import Exchange
 
 Address = IPv4Address | IPv6Address
 
-_FOR: Final = re.compile(rb'(?:^|;)[ \t]*for[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)', re.IGNORECASE)
 _ELEMENT: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
+_PAIR: Final = re.compile(rb"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\s]*)[ \t]*(?:;|\Z)""")
 
 
 def client_address(exchange: Exchange) -> Address | None:
@@ -49,13 +49,25 @@ def listed(values: list[bytes]) -> list[bytes]:
 
 
 def forwarded_for(values: list[bytes]) -> list[bytes]:
-    """The `for` of each element of `Forwarded` (RFC 7239 section 4); empty where an element has none."""
-    found = []
+    """The `for` of each element of `Forwarded` (RFC 7239 section 4); empty where one has none or is malformed."""
+    found: list[bytes] = []
     for value in values:
-        for element in _ELEMENT.findall(value):
-            match = _FOR.search(element.strip(b" \t"))
-            found.append(_unquoted(match[1].strip(b" \t")) if match else b"")
+        elements = _ELEMENT.findall(value)
+        # What is left over is an open quote or an empty element: then nobody knows who stands where.
+        found += map(_for, elements) if b",".join(elements) == value else [b""]
     return found
+
+
+def _for(element: bytes) -> bytes:
+    named, at = [], 0
+    while at < len(element):
+        match = _PAIR.match(element, at)
+        if match is None:
+            return b""
+        if match[1].lower() == b"for":
+            named.append(_unquoted(match[2]))
+        at = match.end()
+    return named[0] if len(named) == 1 else b""
 
 
 def parse_address(text: bytes) -> Address | None:

@@ -6,9 +6,11 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema,
 
 from broker.config.base import Model, setting
 from broker.config.callers import Username
+from broker.config.credentials_digest import DigestCredentials
 from broker.config.credentials_entra import EntraCredentials
 from broker.config.credentials_form import FormLoginCredentials
 from broker.config.credentials_oauth2 import OAuth2Credentials
+from broker.config.credentials_windows import NegotiateCredentials, NtlmCredentials
 from broker.config.credentials_wsse import WsseCredentials
 from broker.config.http_fields import TOKEN, SecretHeader, parse_header_name
 from broker.config.secret_ref import SecretRef
@@ -83,6 +85,9 @@ OneCredential = Annotated[
     | ClientCertificateCredentials
     | OAuth2Credentials
     | EntraCredentials
+    | DigestCredentials
+    | NtlmCredentials
+    | NegotiateCredentials
     | FormLoginCredentials
     | WsseCredentials,
     Field(discriminator="type"),

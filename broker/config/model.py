@@ -22,9 +22,11 @@ from broker.config.credentials import (
     HeaderCredentials,
     OneCredential,
 )
+from broker.config.credentials_digest import DigestCredentials
 from broker.config.credentials_entra import EntraCredentials
 from broker.config.credentials_form import FormLoginCredentials
 from broker.config.credentials_oauth2 import OAuth2Credentials
+from broker.config.credentials_windows import NegotiateCredentials, NtlmCredentials
 from broker.config.credentials_wsse import WsseCredentials
 from broker.config.listeners import Certificate, Listener, ListenerLimits, ListenerTimeouts, ListenerTls
 from broker.config.routes import Match, Route
@@ -89,6 +91,7 @@ __all__ = [
     "ClientCertificateCredentials",
     "Config",
     "Credentials",
+    "DigestCredentials",
     "EntraCredentials",
     "EntraJwtCaller",
     "FormLoginCredentials",
@@ -102,6 +105,8 @@ __all__ = [
     "Log",
     "Match",
     "MtlsCaller",
+    "NegotiateCredentials",
+    "NtlmCredentials",
     "OAuth2Credentials",
     "OneCredential",
     "Pool",

@@ -1,6 +1,6 @@
 """From configured credentials to what brings them in, chosen by `type`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from broker.config.callers import Username
@@ -8,9 +8,12 @@ from broker.config.model import (
     ApiKeyCredentials,
     BasicCredentials,
     BearerCredentials,
+    DigestCredentials,
     EntraCredentials,
     FormLoginCredentials,
     HeaderCredentials,
+    NegotiateCredentials,
+    NtlmCredentials,
     OAuth2Credentials,
     WsseCredentials,
 )
@@ -19,15 +22,15 @@ from broker.core.ports import SecretSource, SourceResolver
 from broker.core.secret import SecretUnavailable
 from broker.credentials import static
 from broker.credentials.combined import Combined
-from broker.credentials.entra import EntraIssuer
+from broker.credentials.digest import DigestInjector
 from broker.credentials.flow import Injector
 from broker.credentials.form_login_build import form_login
-from broker.credentials.oauth2 import OAuth2Issuer
-from broker.credentials.oauth2_shared import Make, TokenStore, token_injector
+from broker.credentials.oauth2_shared import Make, PrimedIssuer, TokenStore, token_injector
 from broker.credentials.wsse import WsseInjector
 from broker.credentials.wsse_token import Manner, SecurityWriter
 
 Provide = Callable[[], bytes]
+Renew = Callable[[], Awaitable[bool]]
 
 
 def build_injector(
@@ -99,6 +102,48 @@ def _headers(credentials: HeaderCredentials, source: SourceResolver) -> Injector
     )
 
 
+def _digest(credentials: DigestCredentials, source: SourceResolver) -> Injector:
+    name, password, renew = _login(credentials, source)
+    return DigestInjector(name, password, renew, auth_int=credentials.auth_int)
+
+
+def _ntlm(credentials: NtlmCredentials, source: SourceResolver) -> Injector:
+    # Loading it takes a tenth of a second, which a start without it need not spend.
+    from broker.credentials.ntlm import NtlmInjector
+
+    return NtlmInjector(
+        *_login(credentials, source),
+        domain=credentials.domain or "",
+        workstation=credentials.workstation or "",
+        channel_binding=credentials.channel_binding == "auto",
+    )
+
+
+def _negotiate(credentials: NegotiateCredentials, source: SourceResolver) -> Injector:
+    from broker.credentials.negotiate import NegotiateInjector
+
+    return NegotiateInjector(
+        *_login(credentials, source),
+        domain=credentials.domain or "",
+        workstation=credentials.workstation or "",
+        channel_binding=credentials.channel_binding == "auto",
+        spn=credentials.spn or "",
+    )
+
+
+def _login(
+    credentials: DigestCredentials | NtlmCredentials | NegotiateCredentials, source: SourceResolver
+) -> tuple[Provide, Provide, Renew]:
+    """What gives the user name and the password of now, and what looks for newer ones."""
+    name, sources = user_name(credentials.username, source)
+    password = source(credentials.password)
+
+    async def renew() -> bool:
+        return any([await each.renew() for each in (*sources, password)])
+
+    return name, lambda: password.current().reveal(), renew
+
+
 def _wsse(credentials: WsseCredentials, source: SourceResolver) -> Injector:
     name, sources = user_name(credentials.username, source)
     password = source(credentials.password)
@@ -119,10 +164,26 @@ _MAKERS: Final[dict[type, Callable[[Any, SourceResolver], Injector]]] = {
     BearerCredentials: _bearer,
     ApiKeyCredentials: _api_key,
     HeaderCredentials: _headers,
+    DigestCredentials: _digest,
+    NtlmCredentials: _ntlm,
+    NegotiateCredentials: _negotiate,
     WsseCredentials: _wsse,
     FormLoginCredentials: form_login,
 }
 """Add a kind of credentials: name its class and its maker here."""
 
-_ISSUERS: Final[dict[type, Make]] = {OAuth2Credentials: OAuth2Issuer, EntraCredentials: EntraIssuer}
+
+def _oauth2(credentials: OAuth2Credentials, source: SourceResolver) -> PrimedIssuer:
+    from broker.credentials.oauth2 import OAuth2Issuer
+
+    return OAuth2Issuer(credentials, source)
+
+
+def _entra(credentials: EntraCredentials, source: SourceResolver) -> PrimedIssuer:
+    from broker.credentials.entra import EntraIssuer
+
+    return EntraIssuer(credentials, source)
+
+
+_ISSUERS: Final[dict[type, Make]] = {OAuth2Credentials: _oauth2, EntraCredentials: _entra}
 """Kinds of credentials whose tokens are had from somewhere, and shared."""

@@ -79,10 +79,12 @@ class NtlmLogin(ContextLogin):
 
     def __init__(self, account: Account, peer: Peer, workstation: str) -> None:
         super().__init__()
-        self._make = lambda: ntlm_context(account, peer, workstation)
+        self._account = account
+        self._peer = peer
+        self._workstation = workstation
 
     def _open(self) -> bytes:
-        self._context = self._make()
+        self._context = ntlm_context(self._account, self._peer, self._workstation)
         return self._context.step() or b""
 
 

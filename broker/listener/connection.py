@@ -71,8 +71,8 @@ class ServerConnection(SecureStream):
         "_refusal",
         "_writer",
         "peer",
-        "pins",
         "peer_trusted",
+        "pins",
         "tls",
     )
 

@@ -132,7 +132,9 @@ class _Run:
         """Whether it is plain HTTP, reached with an http:// target."""
         self.say("calling without TLS")
         candidate = Candidate(self.request.address.target("http"), target_why="not encrypted: anybody can read along")
-        found = await mend(self.search, Found(candidate, await self.search.attempt(candidate)))
+        found = Found(candidate, await self.search.attempt(candidate))
+        if found.outcome.code == "upstream_protocol_error":
+            found = await mend(self.search, found)
         if found.outcome.code:
             self.result.verdict = (
                 f"{otherwise}{found.outcome.detail}" if otherwise.endswith(": ") else otherwise.strip()

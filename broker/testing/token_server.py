@@ -5,6 +5,7 @@ import base64
 import hashlib
 import secrets
 import ssl
+import time
 from typing import Any, Self
 from urllib.parse import unquote_plus
 
@@ -32,6 +33,8 @@ class TokenServer:
         """Registered for assertions."""
         self.audience: str | None = None
         """What assertions have to be for; None: the address that was asked."""
+        self.longest = 310.0
+        """For how many seconds assertions may be good."""
         self.lifetime: Any = 3600
         self.requests: list[dict[str, str]] = []
         """The forms, and as `method` how the client proved who it is."""
@@ -63,7 +66,7 @@ class TokenServer:
         application = web.Application()
         application.router.add_post("/{tail:.*}", self._token)
         application.router.add_get("/{tail:.*}", self._identity)
-        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._context).start()
         self.port = self._runner.addresses[0][1]
@@ -136,7 +139,7 @@ class TokenServer:
             subject=CLIENT,
             options={"require": required},
         )
-        if claims["jti"] in self._jtis or claims["exp"] - claims.get("nbf", claims["exp"]) > 600:
+        if claims["jti"] in self._jtis or claims["exp"] - time.time() > self.longest:
             raise Refusal("an assertion that was seen before, or is good for too long")
         self._jtis.add(claims["jti"])
 

@@ -27,7 +27,7 @@ class AuthenticatedUpstream:
     def __init__(self, upstream: Upstream, injector: Injector, limits: HoldLimits) -> None:
         """`limits`: how much of a body is held on to, so that the call can be made again."""
         self.name = upstream.name
-        self._upstream = upstream
+        self.upstream = upstream
         self._injector = injector
         self._limits = limits
 
@@ -36,8 +36,8 @@ class AuthenticatedUpstream:
         repeater = await Repeater.of(exchange, self._injector, self._limits)
         try:
             if self._injector.bound:
-                return await _OnOneConnection(self._upstream, self._injector, exchange, plan, repeater).run()
-            return await _OnAny(self._upstream, self._injector, exchange, plan, repeater).run()
+                return await _OnOneConnection(self.upstream, self._injector, exchange, plan, repeater).run()
+            return await _OnAny(self.upstream, self._injector, exchange, plan, repeater).run()
         finally:
             repeater.close()
 
@@ -84,7 +84,7 @@ class _Loop:
             answer.body = peeked = Peeked(answer.body, step.peek)
             beginning = await peeked.beginning()
         following = await self._next(flow, Seen(head.status, head.lines, beginning))
-        if following is None or (not self._repeater.possible and not following.without_body):
+        if following is None or not self._repeater.possible:
             flow.close()
             return None
         return following
@@ -132,7 +132,7 @@ class _Loop:
             self._upstream.pools[0].origin.authority,
             body=self._repeater.body if self._injector.hashes_body else None,
             has_body=self._exchange.body is not None,
-            repeatable=self._repeater.possible,
+            repeatable=self._repeater.repeatable,
         )
 
     async def _send(self, step: Send) -> Answer:

@@ -25,9 +25,14 @@ class Repeater:
         return cls(exchange, await _held(exchange, injector, limits))
 
     @property
+    def repeatable(self) -> bool:
+        """Whether the call can be made more than once."""
+        return self._exchange.body is None or self._held is not None
+
+    @property
     def possible(self) -> bool:
-        """Whether the call can be made again."""
-        return self._exchange.body is None or self._held is not None or not self._begun
+        """Whether the call can be made now: for the first time, or again."""
+        return self.repeatable or not self._begun
 
     @property
     def body(self) -> bytes | None:

@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from asyncio import StreamWriter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -70,8 +70,9 @@ async def serving(
     upstream: Mapping[str, Any] | None = None,
     listener: Mapping[str, Any] | None = None,
     route: Mapping[str, Any] | None = None,
+    more_routes: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncIterator[Rig]:
-    """Start both; the mappings are merged into the routes file."""
+    """Start both; the mappings are merged into the routes file, `more_routes` added to the same upstream."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         authority, server = pki()
@@ -94,7 +95,8 @@ async def serving(
                 },
                 "upstreams": {"back": service | dict(upstream or {})},
                 "routes": [
-                    {"name": "all", "match": {"path": "/"}, "callers": "public", "upstream": "back", **(route or {})}
+                    {"name": "all", "match": {"path": "/"}, "callers": "public", "upstream": "back", **(route or {})},
+                    *({"callers": "public", "upstream": "back", **one} for one in more_routes),
                 ],
             }
             path = base / "routes.yaml"

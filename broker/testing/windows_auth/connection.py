@@ -4,7 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
 from spnego.channel_bindings import GssChannelBindings
@@ -69,8 +69,16 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
+
+    @property
+    def open(self) -> bool:
+        """Whether it is there."""
+        return self._transport is not None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._transport = None
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""

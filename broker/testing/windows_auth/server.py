@@ -52,6 +52,8 @@ class Iis:
         for connection in self._open:
             connection.abort()
         await self._server.wait_closed()
+        while any(connection.open for connection in self._open):  # noqa: ASYNC110 - for the few turns an abort takes
+            await asyncio.sleep(0)
 
     def _accept(self) -> Connection:
         self.connections += 1

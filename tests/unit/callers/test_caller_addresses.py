@@ -65,6 +65,12 @@ def test_the_last_that_is_no_proxy_is_the_caller(call: Call, values: list[bytes]
         (b'for="1.1.1.1", for=10.0.0.2', "1.1.1.1"),
         (b"for=1.1.1.1, proto=https", "None"),
         (b"for=_hidden", "None"),
+        (b'host="x;for=6.6.6.6";for=1.1.1.1', "1.1.1.1"),
+        (b'for="6.6.6.6, for=1.1.1.1', "None"),
+        (b"for=6.6.6.6;for=1.1.1.1", "None"),
+        (b"for=1.1.1.1;;", "None"),
+        (b"for=6.6.6.6 for=1.1.1.1", "None"),
+        (b"for=1.1.1.1, ,", "None"),
     ],
 )
 def test_forwarded_says_it_as_well(call: Call, value: bytes, expected: str) -> None:

@@ -1,5 +1,6 @@
 """What tests of tokens share: a token server with its CA, secrets by name, injectors driven as the broker does."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +10,9 @@ from broker.config.model import EntraCredentials, OAuth2Credentials
 from broker.core.ports import Reference, SecretSource
 from broker.core.secret import Secret
 from broker.credentials.build import build_injector
-from broker.credentials.flow import Await, Call, Injector, Seen, Send
+from broker.credentials.flow import Await, Call, CredentialUnavailable, Injector, Seen, Send
 from broker.credentials.oauth2_shared import TokenStore
-from broker.credentials.tokens import Pace
+from broker.credentials.tokens import Grant, Pace
 from broker.testing.contexts import server_context
 from broker.testing.pki import Authority
 from broker.testing.token_server import CLIENT, TokenServer
@@ -78,6 +79,39 @@ class Client:
                 flow.close()
                 return sent
             value = Seen(status, [])
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class MadeUp:
+    """An issuer that gives numbered tokens when it is let."""
+
+    type = "oauth2"
+    name = "https://made.up"
+
+    def __init__(self, lifetime: float = 3600) -> None:
+        self.asked: list[bool] = []
+        self.lifetime = lifetime
+        self.broken = False
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def grant(self, *, fresh: bool) -> Grant:
+        self.asked.append(fresh)
+        await self.go.wait()
+        if self.broken:
+            raise CredentialUnavailable("down for good")
+        return Grant(f"t{len(self.asked)}".encode(), self.lifetime)
+
+    async def close(self) -> None:
+        pass
 
 
 @asynccontextmanager

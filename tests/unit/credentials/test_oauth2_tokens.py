@@ -3,50 +3,18 @@
 import asyncio
 import json
 import logging
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from oauth2_rig import QUICK, SECRET, Client, Sources, client, oauth2, token_server
+from oauth2_rig import QUICK, SECRET, Client, Clock, MadeUp, Sources, client, oauth2, token_server
 
 from broker.credentials.flow import CredentialUnavailable
 from broker.credentials.oauth2_shared import TokenInjector, TokenStore
-from broker.credentials.tokens import Grant, Pace, SharedToken
+from broker.credentials.tokens import Pace, SharedToken
 
 MANY = 1000
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class MadeUp:
-    """An issuer that gives numbered tokens when it is let."""
-
-    type = "oauth2"
-    name = "https://made.up"
-
-    def __init__(self, lifetime: float = 3600) -> None:
-        self.asked: list[bool] = []
-        self.lifetime = lifetime
-        self.broken = False
-        self.go = asyncio.Event()
-        self.go.set()
-
-    async def grant(self, *, fresh: bool) -> Grant:
-        self.asked.append(fresh)
-        await self.go.wait()
-        if self.broken:
-            raise CredentialUnavailable("down for good")
-        return Grant(f"t{len(self.asked)}".encode(), self.lifetime)
-
-    async def close(self) -> None:
-        pass
 
 
 async def settled() -> None:
@@ -117,7 +85,7 @@ async def test_a_failing_endpoint_fails_all_at_once_and_recovers_by_itself(
     caplog.set_level(logging.INFO)
     async with token_server() as server:
         server.answer = web.json_response({"error": "temporarily_unavailable"}, status=503)
-        one = client(oauth2(server, tmp_path))
+        one = client(oauth2(server, tmp_path), tokens=TokenStore(Pace()))
         outcomes = await asyncio.gather(*(one.call() for _ in range(MANY)), return_exceptions=True)
         outcomes += await asyncio.gather(*(one.call() for _ in range(MANY)), return_exceptions=True)
         assert {type(each) for each in outcomes} == {CredentialUnavailable}
@@ -145,7 +113,7 @@ async def test_the_pause_between_tries_grows_to_its_most() -> None:
             await one.call()
         tries += [clock.now] * (len(issuer.asked) - before)
         clock.now += 0.5
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
     assert pauses[0] <= 1.5
     assert 24 <= pauses[-1] <= 30.5
     assert len(tries) < 14
@@ -177,45 +145,6 @@ async def test_a_caller_that_leaves_does_not_take_the_request_along(tmp_path: Pa
         server.open.set()
         assert await asyncio.gather(*tasks[1:]) == [server.issued, server.issued]
     assert len(server.requests) == 1
-
-
-async def test_a_refused_token_is_replaced_once_and_the_call_made_again(tmp_path: Path) -> None:
-    async with token_server() as server:
-        one = client(oauth2(server, tmp_path))
-        await one.call()
-
-        def judge(token: str) -> int:
-            return 401 if token == server.issued[0] else 200
-
-        sent = await asyncio.gather(*(one.call(judge) for _ in range(MANY)))
-        assert len(server.requests) == 2
-        assert sent[0] == server.issued
-        assert {each[-1] for each in sent} == {server.issued[1]}
-
-
-async def test_an_upstream_that_refuses_everything_is_no_flood_of_token_requests(tmp_path: Path) -> None:
-    async with token_server() as server:
-        one = client(oauth2(server, tmp_path), tokens=TokenStore(Pace()))
-        lengths = [len(await one.call(lambda _: 401)) for _ in range(50)]
-        assert lengths == [2] + [1] * 49
-        assert len(server.requests) == 2
-
-
-async def test_a_call_that_cannot_be_repeated_leaves_a_fresh_token_to_the_next(tmp_path: Path) -> None:
-    async with token_server() as server:
-        one = client(oauth2(server, tmp_path))
-        assert len(await one.call(lambda _: 401, repeatable=False)) == 1
-        assert await one.call() == [server.issued[1]]
-
-
-async def test_a_refused_token_stays_where_no_other_can_be_had(tmp_path: Path) -> None:
-    async with token_server() as server:
-        one = client(oauth2(server, tmp_path))
-        await one.call()
-        server.answer = web.Response(status=500)
-        with pytest.raises(CredentialUnavailable, match="answered 500 with nothing"):
-            await one.call(lambda _: 401)
-        assert await one.call() == server.issued
 
 
 async def test_equal_credentials_share_a_token_and_others_do_not(tmp_path: Path) -> None:

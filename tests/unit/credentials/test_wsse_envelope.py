@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -245,7 +245,8 @@ def test_however_a_body_is_cut_the_result_is_the_same(sample: tuple[bytes, bytes
 
 TOKENS = st.sampled_from(
     [
-        "<", ">", "/", "=", '"', "'", "&", ";", "<!--", "-->", "<![CDATA[", "]]>", "<?xml", "?>", "<!DOCTYPE", " ", "\n",
+        "<", ">", "/", "=", '"', "'", "&", ";", "<!--", "-->", "<![CDATA[", "]]>", "<?xml", "?>", "<!DOCTYPE", " ",
+        "\n",
         "s:", "xmlns", ":s=", f'"{SOAP_11}"', "Envelope", "Header", "Body", "Security", f'"{WSSE}"', "<s:Header>",
         f'<s:Envelope xmlns:s="{SOAP_11}">', "<s:Body>", "</s:Header>", "ä", "\ufeff", THEIRS, SIGNATURE, "encoding=",
         '"utf-16"', '"unicode_escape"', '"cp037"', "--uuid:1\r\n", "\r\n\r\n", "Content-ID: <root>", "\0",
@@ -275,6 +276,6 @@ def test_a_tag_that_never_ends_costs_no_more_than_its_size() -> None:
 
 
 def test_the_result_is_an_envelope_to_another_parser() -> None:
-    root = ElementTree.fromstring(edit([envelope(f"<s:Header>{THEIRS}</s:Header>").encode()]))
+    root = ET.fromstring(edit([envelope(f"<s:Header>{THEIRS}</s:Header>").encode()]))
     assert [child.tag for child in root] == [f"{{{SOAP_11}}}Header", f"{{{SOAP_11}}}Body"]
     assert re.fullmatch(r"\{.*\}Security", root[0][0].tag)

@@ -55,10 +55,10 @@ def test_starts_the_broker_without_a_shell(stages: list[list[Instruction]]) -> N
     assert values(runtime, "EXPOSE") == ["8443 9090"]
 
 
-def test_installs_what_the_constraints_file_says_and_no_extras(stages: list[list[Instruction]]) -> None:
+def test_installs_what_the_constraints_file_says_and_the_providers_of_secrets(stages: list[list[Instruction]]) -> None:
     [run] = values(stages[0], "RUN")
     assert "--constraint constraints.txt" in run
-    assert "[" not in run
+    assert "[azure,vault]" in run
 
 
 def test_copies_only_what_exists_and_is_in_the_build_context(root: Path, stages: list[list[Instruction]]) -> None:

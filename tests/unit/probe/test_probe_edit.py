@@ -1,6 +1,5 @@
 """Adding an upstream to routes.yaml: comments and formatting stay, or nothing happens."""
 
-import os
 import stat
 from datetime import date
 from pathlib import Path
@@ -77,8 +76,9 @@ def test_the_line_ends_of_the_file_are_kept() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{version: 1}\n", "upstreams: {a: {targets: [http://a]}}\n", "x: &x {}\nupstreams: *x\n", "upstreams: &u\n  a: {}\n",
-     "upstreams: []\n", "a: 1\n---\nb: 1\n", "- 1\n", "upstreams: {\n}\n", "upstreams:\n  a: |\n    text\n", "a: [\n"],
+    ["{version: 1}\n", "upstreams: {a: {targets: [http://a]}}\n", "x: &x {}\nupstreams: *x\n",
+     "upstreams: &u\n  a: {}\n", "upstreams: []\n", "a: 1\n---\nb: 1\n", "- 1\n", "upstreams: {\n}\n",
+     "upstreams:\n  a: |\n    text\n", "a: [\n"],
 )  # fmt: skip
 def test_what_cannot_be_done_safely_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "routes.yaml"
@@ -102,7 +102,7 @@ def test_a_real_file_gets_the_upstream_and_keeps_its_mode(unit_routes: Path) -> 
 
 def test_a_link_stays_a_link(unit_routes: Path) -> None:
     real = unit_routes.rename(unit_routes.with_name("real.yaml"))
-    os.symlink(real, unit_routes)
+    unit_routes.symlink_to(real)
     add(unit_routes, "old", CANDIDATE, DAY)
     assert unit_routes.is_symlink()
     assert "old" in names_in(real)

@@ -1,0 +1,80 @@
+"""A queue of three priorities that are served in proportion to their weights, so that none starves.
+
+Stride scheduling (Waldspurger and Weihl, 1995): each priority has a pass that grows by the inverse of its weight with
+every item served, and the smallest pass is next. Among equals, who came first is first.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from enum import IntEnum
+from typing import Final, Generic, TypeVar
+
+
+class Priority(IntEnum):
+    """How important a call is; the smaller number is the more important."""
+
+    HIGH = 0
+    MEDIUM = 1
+    LOW = 2
+
+
+WEIGHTS: Final = (8, 4, 1)
+"""How many of each priority are served of 13, where all of them wait."""
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class FairQueue(Generic[Item]):
+    """Items, each waiting once; every operation takes constant time."""
+
+    __slots__ = ("_lines", "_passes", "_strides", "_virtual", "size")
+
+    def __init__(self, weights: tuple[int, int, int] = WEIGHTS) -> None:
+        if min(weights) < 1:
+            raise ValueError("a weight is at least 1: with 0, its priority would starve")
+        self._strides = [1.0 / weight for weight in weights]
+        self._passes = [0.0] * len(weights)
+        self._lines: list[OrderedDict[Item, None]] = [OrderedDict() for _ in weights]
+        self._virtual = 0.0
+        """The pass of who was served last: who comes back after a while has saved up nothing."""
+        self.size = 0
+
+    def push(self, item: Item, priority: Priority) -> None:
+        """Wait behind those of the same priority."""
+        line = self._lines[priority]
+        if not line:
+            self._passes[priority] = max(self._passes[priority], self._virtual)
+        line[item] = None
+        self.size += 1
+
+    def pop(self) -> Item | None:
+        """Whose turn it is, taken out; None when nobody waits."""
+        if not self.size:
+            return None
+        passes, lines = self._passes, self._lines
+        chosen = min((at for at in Priority if lines[at]), key=passes.__getitem__)
+        self._virtual = passes[chosen]
+        passes[chosen] += self._strides[chosen]
+        self.size -= 1
+        return lines[chosen].popitem(last=False)[0]
+
+    def remove(self, item: Item, priority: Priority) -> bool:
+        """Wait no longer; whether it still did."""
+        line = self._lines[priority]
+        if item not in line:
+            return False
+        del line[item]
+        self.size -= 1
+        return True
+
+    def newest_below(self, priority: Priority) -> Item | None:
+        """Who came last among the least important, taken out, if less important than `priority`; else None."""
+        for at in (Priority.LOW, Priority.MEDIUM):
+            if at > priority and self._lines[at]:
+                self.size -= 1
+                return self._lines[at].popitem(last=True)[0]
+        return None
+
+    def waiting(self, priority: Priority) -> int:
+        """How many of a priority wait."""
+        return len(self._lines[priority])

@@ -1,0 +1,119 @@
+"""An adaptive limit finds the knee of a service that nobody knows, and keeps out of its collapse."""
+
+import heapq
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from broker.policy.adaptive import AdaptiveLimit, AdaptiveSettings
+
+
+@dataclass
+class Service:
+    """M/M/c under as many callers as the limit allows; above `collapse` calls each takes longer for all."""
+
+    servers: int
+    seconds: float = 0.1
+    collapse: int = 20
+    random: Random = field(default_factory=lambda: Random(7))
+    limit: int = 1
+    now: float = 0.0
+    active: int = 0
+    served: int = 0
+    most_active: int = 0
+
+    def __post_init__(self) -> None:
+        self.ends: list[tuple[float, float, bool]] = []
+        self.free = [0.0] * self.servers
+
+    def set_limit(self, limit: int) -> None:
+        self.limit = limit
+
+    def run(self, adaptive: AdaptiveLimit, until: float, offered: int = 1000) -> list[int]:
+        limits, self.most_active = [], 0
+        while self.now < until:
+            while self.active < min(self.limit, offered):
+                self.begin()
+            self.now, began, late = heapq.heappop(self.ends)
+            adaptive.observe(self.now - began, self.active, overloaded=late)
+            self.active -= 1
+            self.served += 1
+            limits.append(self.limit)
+        return limits
+
+    def begin(self) -> None:
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        slower = 1.0 + max(0, self.active - self.collapse)
+        start = max(self.now, heapq.heappop(self.free))
+        end = start + self.random.expovariate(1 / (self.seconds * slower))
+        heapq.heappush(self.free, end)
+        heapq.heappush(self.ends, (end, self.now, end - self.now > 5.0))
+
+
+def controlled(service: Service, **more) -> AdaptiveLimit:
+    return AdaptiveLimit(AdaptiveSettings(**{"calls": 30, **more}), service.set_limit, lambda: service.now)
+
+
+@pytest.mark.parametrize("servers", [4, 8, 14])
+def test_it_finds_the_knee(servers: int) -> None:
+    service = Service(servers)
+    adaptive = controlled(service)
+    service.run(adaptive, 60)
+    before = service.served
+    limits = sorted(service.run(adaptive, 360))
+    # A measurement of the quiet service now and then belongs to the price.
+    assert servers * 0.75 <= limits[len(limits) // 2] <= min(20, servers * 1.6)
+    assert (service.served - before) / 300 >= 0.8 * servers / service.seconds
+    assert adaptive.quiet == pytest.approx(service.seconds, rel=0.5)
+
+
+def test_it_stays_out_of_the_collapse_where_servers_are_many() -> None:
+    service = Service(servers=60)
+    adaptive = controlled(service)
+    limits = service.run(adaptive, 300)
+    assert 15 <= sorted(limits)[len(limits) // 2] <= 24
+
+
+def test_it_recovers_when_the_service_has_grown_slow_and_fast_again() -> None:
+    service = Service(servers=10)
+    adaptive = controlled(service, measure_every=20.0)
+    service.run(adaptive, 60)
+    service.seconds = 0.4
+    slow = service.run(adaptive, 160)
+    assert max(slow[-200:]) <= 18
+    service.seconds = 0.1
+    fast = service.run(adaptive, 260)
+    assert 7 <= sorted(fast[-2000:])[1000] <= 18
+
+
+def test_it_does_not_grow_when_nobody_wants_more() -> None:
+    service = Service(servers=50, collapse=100)
+    adaptive = controlled(service)
+    limits = service.run(adaptive, 60, offered=4)
+    assert max(limits) <= 10
+
+
+def test_overload_shrinks_it_to_the_least_and_no_further() -> None:
+    now, told = [0.0], []
+    adaptive = AdaptiveLimit(AdaptiveSettings(least=2, most=50, calls=10), told.append, lambda: now[0])
+    for _ in range(4000):
+        now[0] += 0.1
+        adaptive.observe(0.05, adaptive.limit)
+    assert adaptive.limit == 50
+    for _ in range(400):
+        now[0] += 0.1
+        adaptive.observe(0.05, adaptive.limit, overloaded=True)
+    assert adaptive.limit == 2
+    assert told[0] == 2
+    assert min(told) == 2
+    assert max(told) == 50
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"least": 0}, {"least": 5, "most": 4}, {"window": 0}, {"back_off": 1}, {"calls": 0}, {"tolerance": 0}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError):
+        AdaptiveSettings(**wrong)
