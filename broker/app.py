@@ -203,6 +203,8 @@ class App:
                 sum(pool.busy for pool in upstream.all_pools),
                 upstream.stats.handshakes,
                 upstream.stats.retries,
+                upstream.circuits(),
+                compiled.registry.waiting(("upstream", name)),
             )
             for name, upstream in compiled.upstreams.items()
         ]

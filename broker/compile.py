@@ -1,7 +1,7 @@
 """From the configuration to plans: everything that can be decided before the first call is decided here."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 
 from broker.callers.authenticate import any_of, public
@@ -10,6 +10,7 @@ from broker.callers.slowing import Slowing
 from broker.callers.verdict import CallerCheck
 from broker.compile_credentials import Credentialed, with_credentials
 from broker.compile_http import make_upstream, manner_of
+from broker.compile_policy import guard, make_gate, with_retries
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.alarms import AlarmWheel
@@ -19,6 +20,7 @@ from broker.core.ports import Reference, SecretResolver, SecretSource
 from broker.core.secret import Secret, SecretPending, SecretUnavailable
 from broker.credentials.oauth2_shared import TokenStore
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
+from broker.policy.registry import Registry
 from broker.rewrite.request import request_prefixes
 from broker.routing.conditions import Conditions
 from broker.routing.table import RouteTable, Rule
@@ -52,6 +54,8 @@ class Compiled:
     """Tokens that credentials get from somewhere, shared by routes."""
     checks: dict[str, CallerCheck] = field(default_factory=dict, repr=False)
     """Who may call, by name."""
+    registry: Registry = field(default_factory=Registry, repr=False)
+    """Buckets, bulkheads and breakers by name."""
 
 
 def compile_config(config: Config, wheel: AlarmWheel, store: SecretStore | None = None) -> Compiled:
@@ -64,6 +68,7 @@ class _Compiler:
         self._config = config
         self._secret_store = store
         self._tokens = TokenStore()
+        self._registry = Registry()
         self._wheel = wheel
         self._reasons: list[str] = []
         self._slowing = {
@@ -84,7 +89,9 @@ class _Compiler:
         plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
         if self._reasons:
             raise CompileError(self._reasons)
-        return Compiled(config, self._tables(plans), stores, upstreams, plans, self._secrets, self._tokens, checks)
+        return Compiled(
+            config, self._tables(plans), stores, upstreams, plans, self._secrets, self._tokens, checks, self._registry
+        )
 
     def _remembering(self, resolve: SecretResolver) -> SecretResolver:
         def remember(reference: object) -> Secret:
@@ -116,7 +123,9 @@ class _Compiler:
             self._reasons.append(f"upstreams.{name}.tls.{error.key}: {error}")
             return None
         origins = [Origin(target.host, target.port, target.authority.encode(), tls) for target in config.targets]
-        return make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
+        made = make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
+        guard(made, config, self._registry)
+        return made
 
     def _caller_failed(self, name: str, reason: str) -> None:
         self._reasons.append(f"callers.{name}: {reason}")
@@ -130,11 +139,22 @@ class _Compiler:
         except (SecretUnavailable, ValueError) as error:
             self._reasons.append(f"routes.{route.name}.credentials: {error}")
             return None
+        patient = with_retries(
+            target.upstream, upstream, self._config.upstreams[route.upstream], route.upstream, self._registry
+        )
         names = [] if route.callers == "public" else list(route.callers)
         if any(name not in checks for name in names):
             return None
         chosen = [(name, checks[name]) for name in names]
-        return make_plan(self._config, route, target, chosen, self._slowing[self._config.listener_of(route)])
+        plan = make_plan(
+            self._config,
+            route,
+            replace(target, upstream=patient),
+            chosen,
+            self._slowing[self._config.listener_of(route)],
+        )
+        plan.gate = make_gate(self._config, route, self._registry)
+        return plan
 
     def _source(self, reference: Reference) -> SecretSource:
         try:
@@ -179,6 +199,7 @@ def make_plan(
         dropped=dropped,
         deadline=route.deadline,
         max_body=route.max_body,
+        idempotent=route.idempotent,
         host_header=_host_header(config.upstreams[route.upstream].host_header),
         forwarded=listener.forwarded,
         via=listener.via,

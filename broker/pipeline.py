@@ -46,6 +46,9 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         caller = plan.authenticate(exchange)
         exchange.caller = caller if isinstance(caller, str) else await proven(exchange, plan, caller)
         admit(exchange, plan)
+        if plan.gate is not None:
+            await plan.gate.enter(exchange)
+        invite_body(exchange)
         reply = await call_upstream(exchange, plan)
         await relay(exchange, reply)
     except BrokerError as error:
@@ -56,6 +59,8 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         log.exception("a call failed inside the broker", extra={"request_id": exchange.request_id})
         aborted = answer_error(exchange, BrokerError("internal_error"))
     finally:
+        for place in exchange.held:
+            place.leave()
         observer.finish(exchange, tally, monotonic(), aborted)
         exchange.caller_side.exchange_done(exchange)
 
@@ -68,18 +73,22 @@ async def proven(exchange: Exchange, plan: RoutePlan, caller: Awaitable[str]) ->
 
 def start_clock(exchange: Exchange, plan: RoutePlan) -> None:
     """Set the deadline of the whole call."""
-    exchange.caller_side.set_deadline(exchange, exchange.started + call_seconds(plan.deadline, exchange.head))
+    exchange.due = exchange.started + call_seconds(plan.deadline, exchange.head)
+    exchange.caller_side.set_deadline(exchange, exchange.due)
 
 
 def admit(exchange: Exchange, plan: RoutePlan) -> None:
-    """Hold the call to its limits, start its clock, and let a waiting caller send its body."""
-    head = exchange.head
+    """Hold the call to its size, and start its clock."""
     come = exchange.body.size if exchange.body is not None else 0
-    if plan.max_body is not None and max(head.length, come) > plan.max_body:
+    if plan.max_body is not None and max(exchange.head.length, come) > plan.max_body:
         raise BrokerError("body_too_large")
     start_clock(exchange, plan)
+
+
+def invite_body(exchange: Exchange) -> None:
+    """Let a caller that waits for it send its body (RFC 9110 section 10.1.1)."""
     body = exchange.body
-    if head.expects_continue and body is not None and not body.complete and not body.size:
+    if exchange.head.expects_continue and body is not None and not body.complete and not body.size:
         exchange.caller_side.send_continue()
 
 

@@ -69,5 +69,11 @@ class HmacCheck:
     def _wrong(self, reason: str) -> Verdict:
         return Verdict(Finding.WRONG, self._challenges, reason)
 
+    def inherit(self, before: "HmacCheck") -> None:
+        """Go on with what another one remembers: a reload must let no signature through twice."""
+        if self._replays is not None and before._replays is not None:
+            before._replays.stretch(2 * self._window)
+            self._replays = before._replays
+
     def close(self) -> None:
         """Nothing goes on."""

@@ -19,6 +19,10 @@ class Replays:
     def __len__(self) -> int:
         return len(self._until)
 
+    def stretch(self, seconds: float) -> None:
+        """Remember for so long from now on, where that is longer."""
+        self._seconds = max(self._seconds, seconds)
+
     @property
     def full(self) -> bool:
         """Whether nothing can be remembered any more: whoever forgot instead would let replays through."""

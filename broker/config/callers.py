@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from broker.config.base import Model, setting
+from broker.config.base import setting
+from broker.config.caller_base import CallerModel
 from broker.config.callers_entra import EntraJwtCaller
 from broker.config.callers_hmac import HmacCaller
 from broker.config.callers_mtls import MtlsCaller
@@ -39,7 +40,7 @@ Username = Annotated[
 Parameter = Annotated[str, PlainValidator(parse_parameter), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
-class ApiKeyCaller(Model):
+class ApiKeyCaller(CallerModel):
     """A caller that sends a key in a header, or in the query where it can send no header."""
 
     type: Literal["api_key"] = Field(description="A key in a header or in the query.")
@@ -65,7 +66,7 @@ class ApiKeyCaller(Model):
         return self.header or "X-Api-Key"
 
 
-class BasicCaller(Model):
+class BasicCaller(CallerModel):
     """A caller that sends a user name and a password (RFC 7617)."""
 
     type: Literal["basic"] = Field(description="HTTP Basic authentication.")
@@ -73,14 +74,14 @@ class BasicCaller(Model):
     password: SecretRef = Field(description="Where the password is: env:NAME or file:PATH.")
 
 
-class IpCaller(Model):
+class IpCaller(CallerModel):
     """A caller that is known by its address; behind `trusted_proxies`, by the address that they name."""
 
     type: Literal["ip"] = Field(description="The caller's address.")
     allow: list[Network] = Field(min_length=1, description="Networks, such as 10.0.0.0/8; one of them must hold it.")
 
 
-class AllOfCaller(Model):
+class AllOfCaller(CallerModel):
     """A caller that proves itself in several ways at once."""
 
     type: Literal["all_of"] = Field(description="Several proofs at once.")

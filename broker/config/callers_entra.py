@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from broker.config.base import Model, setting
+from broker.config.base import setting
+from broker.config.caller_base import CallerModel
 from broker.config.scalars import Duration, FilePath, Timeout
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -68,7 +69,7 @@ def _default_algorithms() -> list[Algorithm]:
     return ["RS256"]
 
 
-class EntraJwtCaller(Model):
+class EntraJwtCaller(CallerModel):
     """A caller that shows a bearer token (RFC 6750), issued by Microsoft Entra ID or alike; v1.0 and v2.0."""
 
     type: Literal["entra_jwt"] = Field(description="A signed token in the Authorization header.")

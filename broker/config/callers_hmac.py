@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from broker.config.base import Model, setting
+from broker.config.base import setting
+from broker.config.caller_base import CallerModel
 from broker.config.http_fields import SecretHeader, parse_header_value
 from broker.config.scalars import Size, Timeout
 from broker.config.secret_ref import SecretRef
@@ -12,7 +13,7 @@ from broker.config.secret_ref import SecretRef
 _Prefix = Annotated[str, BeforeValidator(parse_header_value), WithJsonSchema({"type": "string", "pattern": "^[ -~]*$"})]
 
 
-class HmacCaller(Model):
+class HmacCaller(CallerModel):
     """A caller that signs each request with HMAC-SHA256; the method and the path are not part of the signature."""
 
     type: Literal["hmac"] = Field(description="A signature over the body of each request.")

@@ -6,7 +6,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from broker.config.base import Model, setting
+from broker.config.base import setting
+from broker.config.caller_base import CallerModel
 from broker.config.http_fields import SecretHeader
 from broker.config.scalars import FilePath, Pin
 
@@ -35,7 +36,7 @@ Subject = Annotated[str, PlainValidator(parse_subject), WithJsonSchema({"type": 
 CertFormat = Literal["pem", "rfc9440", "xfcc"]
 
 
-class MtlsCaller(Model):
+class MtlsCaller(CallerModel):
     """A caller that shows a certificate; whatever is given here must hold for it."""
 
     type: Literal["mtls"] = Field(description="A certificate of the caller's own.")

@@ -29,6 +29,7 @@ from broker.config.credentials_oauth2 import OAuth2Credentials
 from broker.config.credentials_windows import NegotiateCredentials, NtlmCredentials
 from broker.config.credentials_wsse import WsseCredentials
 from broker.config.listeners import Certificate, Listener, ListenerLimits, ListenerTimeouts, ListenerTls
+from broker.config.reload import Reload
 from broker.config.routes import Match, Route
 from broker.config.scalars import Duration, Name
 from broker.config.secret_ref import SecretRef
@@ -65,6 +66,10 @@ class Config(Model):
     admin: Admin = Field(default_factory=Admin, description="The control plane.")
     secrets: Secrets = Field(default_factory=Secrets, description="Where secrets are kept.")
     log: Log = Field(default_factory=Log, description="What is logged.")
+    reload: Reload = Field(default_factory=Reload, description="When this file is read again.")
+    drain_grace: Duration = setting(
+        "0s", "How long callers may go on connecting after readiness is withdrawn, until the listeners close."
+    )
     drain_timeout: Duration = setting("30s", "How long calls under way may go on when the broker stops.")
     listeners: dict[Name, Listener] = Field(min_length=1, description="Where callers connect, by name.")
     upstreams: dict[Name, Upstream] = Field(description="The services that are called, by name.")
@@ -110,6 +115,7 @@ __all__ = [
     "OAuth2Credentials",
     "OneCredential",
     "Pool",
+    "Reload",
     "Route",
     "SecretRef",
     "Secrets",

@@ -17,6 +17,7 @@ from broker.config.http_fields import (
     parse_header_name,
     parse_secret_header,
 )
+from broker.config.policy import PriorityName, RateSetting
 from broker.config.scalars import Name, RouteName, Size, Timeout
 
 WHO: Final = "say who may call: a list of callers, or `callers: public`"
@@ -111,5 +112,13 @@ class Route(Model):
     )
     deadline: Timeout | None = setting(
         None, "For the whole call; absent: 55s for SOAP, 90s for the rest, just below what F&O waits."
+    )
+    priority: PriorityName | None = setting(
+        None, "Who is served first when the upstream is busy, unless the caller has its own; absent: medium."
+    )
+    rate: RateSetting | None = setting(None, "Calls to this route, such as 10/s; absent: no limit.")
+    max_concurrency: int | None = setting(None, "Calls to this route under way at a time; absent: no limit.", ge=1)
+    idempotent: bool | None = setting(
+        None, "Whether a call may be made twice without harm; absent: as its method says (RFC 9110 section 9.2.2)."
     )
     max_body: Size | None = setting(None, "Largest request body; absent: no limit, bodies stream.")

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from broker.config.address import Target
 from broker.config.base import Model, setting
 from broker.config.hosts import bracketed, split_host_port
+from broker.config.policy import CircuitBreaker, Queue, RateSetting, Retry
 from broker.config.scalars import Duration, Timeout
 from broker.config.upstream_http import UpstreamHttp
 from broker.config.upstream_tls import UpstreamTls
@@ -50,6 +51,11 @@ class Upstream(Model):
     http: UpstreamHttp | None = setting(None, "What is different about the HTTP of the service; absent: nothing.")
     timeouts: UpstreamTimeouts = Field(default_factory=UpstreamTimeouts, description="How long the service may take.")
     pool: Pool = Field(default_factory=Pool, description="Connections kept for the next request.")
+    rate: RateSetting | None = setting(None, "Calls to it, such as 100/s or 600/m burst 20; absent: no limit.")
+    max_concurrency: int | None = setting(None, "Calls under way at a time; absent: no limit.", ge=1)
+    queue: Queue | None = setting(None, "Calls that wait for their turn; absent: none does.")
+    retry: Retry | None = setting(None, "When a failed call is made again; absent: only where nothing can be lost.")
+    circuit_breaker: CircuitBreaker | None = setting(None, "When a target is left alone; absent: never.")
     host_header: HostHeader = setting(
         "target", "What the Host header says: `target`, `caller` (as it came), or a host name of your own."
     )

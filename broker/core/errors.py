@@ -59,7 +59,8 @@ class BrokerError(Exception):
     """A call that failed, for one reason with one code.
 
     `detail` is shown to the caller: it holds no secret and no internal address. `cause` goes to the log only.
-    `headers` are lines the answer must carry (`WWW-Authenticate`, `Allow`, `Retry-After`).
+    `headers` are lines the answer must carry (`WWW-Authenticate`, `Allow`, `Retry-After`). `unanswered` says that the
+    upstream broke off before a byte of an answer came.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class BrokerError(Exception):
         *,
         cause: str = "",
         headers: tuple[tuple[str, str], ...] = (),
+        unanswered: bool = False,
     ) -> None:
         super().__init__(code)
         self.code = code
@@ -76,6 +78,7 @@ class BrokerError(Exception):
         self.detail = detail or f"{self.kind.title}."
         self.cause = cause
         self.headers = headers
+        self.unanswered = unanswered
 
     @property
     def status(self) -> int:

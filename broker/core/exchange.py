@@ -1,6 +1,7 @@
 """One call on its way through the broker: what came, what was decided, what went back."""
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from broker.core.body import Body
@@ -20,6 +21,13 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """The caller's connection is over."""
+
+
+class Place(Protocol):
+    """A place among the calls that are made at a time."""
+
+    def leave(self) -> None:
+        """The call is over."""
 
 
 class CallerSide(Protocol):
@@ -77,7 +85,9 @@ class Exchange:
         "caller_side",
         "close",
         "code",
+        "due",
         "head",
+        "held",
         "interruption",
         "listener",
         "plan",
@@ -120,6 +130,10 @@ class Exchange:
         self.code = ""
         self.bytes_out = 0
         self.upstream_seconds = -1.0
+        self.due = inf
+        """Event-loop time in seconds by which the whole call has to be over."""
+        self.held: list[Place] = []
+        """Places among the calls under way, which are given back when the last byte of the answer is out."""
 
     @property
     def body_pending(self) -> bool:

@@ -29,6 +29,13 @@ class UpstreamPort(Protocol):
         """Make the call; raises `BrokerError`."""
 
 
+class GatePort(Protocol):
+    """The limits that a call passes before it costs the upstream anything."""
+
+    async def enter(self, exchange: Exchange) -> None:
+        """Pass, after a wait if need be; raises `BrokerError`."""
+
+
 @dataclass(slots=True)
 class RoutePlan:
     """A compiled route."""
@@ -45,6 +52,10 @@ class RoutePlan:
     deadline: float | None
     """Seconds for the whole call; None: by the kind of call."""
     max_body: int | None
+    gate: GatePort | None = None
+    """None where nothing is limited."""
+    idempotent: bool | None = None
+    """Whether a call may be made twice without harm; None: as its method says."""
     host_header: bytes | None = None
     """The `Host` sent upstream: None for the target's, `b""` for the caller's, else this."""
     forwarded: str = "x-forwarded"

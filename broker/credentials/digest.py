@@ -80,9 +80,11 @@ class DigestInjector:
             done.add(why)
             if why == "renewed":
                 self._sessions.forget(call.authority, session)
-                if not (yield Await(self._renew)):
+                # Another call may have found the new password first: then there is nothing to renew, and yet a new one.
+                yield Await(self._renew)
+                refused, who = who, self._who()
+                if who == refused:
                     return
-                who = self._who()
                 session = self._sessions.begin(call.authority, session.challenge)
 
     def _who(self) -> Who:

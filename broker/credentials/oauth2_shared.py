@@ -1,7 +1,7 @@
 """What brings a shared token into calls, and where tokens are shared."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -74,20 +74,42 @@ def token_injector(
 class TokenStore:
     """All tokens of a configuration: routes whose credentials are equal share one."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Pace | None = None, before: "TokenStore | None" = None) -> None:
+        """`before`: whose tokens are gone on with, where the credentials are the same."""
         self._pace = pace or Pace()
         self._tokens: dict[str, SharedToken] = {}
+        self._routes: dict[str, str] = {}
+        self._before = {} if before is None else before._tokens
 
     def share(self, key: str, route: str, make: Callable[[], Issuer]) -> SharedToken:
         """The token under `key`; the first `route` to ask for it is the one under which it is counted."""
+        self.keep(key, route)
         token = self._tokens.get(key)
         if token is None:
             token = self._tokens[key] = SharedToken(make(), route, self._pace)
+            self._routes[key] = route
         return token
+
+    def keep(self, key: str, route: str) -> None:
+        """Go on with the token that there was under `key`, if there was one."""
+        if key in self._before and key not in self._tokens:
+            self._tokens[key] = self._before[key]
+            self._routes[key] = route
+
+    def settle(self) -> None:
+        """These are the tokens in use now: each counts for its first route, and those before are let go of."""
+        for key, token in self._tokens.items():
+            token.route = self._routes[key]
+        self._before = {}
 
     def __iter__(self) -> Iterator[SharedToken]:
         return iter(self._tokens.values())
 
     async def close(self) -> None:
         """Give up what is under way, and let go of connections."""
-        await asyncio.gather(*(token.close() for token in self))
+        await self.close_others(())
+
+    async def close_others(self, kept: Iterable[SharedToken]) -> None:
+        """Like `close`, but for those that are used elsewhere."""
+        spared = set(kept)
+        await asyncio.gather(*(token.close() for token in self if token not in spared))

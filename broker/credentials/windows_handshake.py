@@ -70,8 +70,11 @@ class WindowsInjector:
             call.connection[_FORGOT] = call.connection.get(_FORGOT, 0) + 1
         if (yield from self._handshake(call, account)) or once:
             return
-        if (yield Await(self._renew)):
-            yield from self._handshake(call, self._account())
+        yield Await(self._renew)
+        # Another call may have found the new password first: then there was nothing to renew, and yet there is one.
+        renewed = self._account()
+        if renewed != account:
+            yield from self._handshake(call, renewed)
 
     def _login(self, call: Call, account: Account) -> Login:
         raise NotImplementedError

@@ -49,12 +49,17 @@ class CertificateStore:
         self.certificates = certificates
         self._exact: dict[str, ssl.SSLContext] = {}
         self._default = certificates[0].context
-        self._hosts = frozenset(hosts)
+        self.hosts = frozenset(hosts)
         for certificate in certificates:
             for name in certificate.names:
                 self._exact.setdefault(name, certificate.context)
         for certificate in certificates:
             certificate.context.sni_callback = self._choose
+
+    def close(self) -> None:
+        """No handshake begins any more: let the contexts go, which the callbacks would hold in a circle."""
+        for certificate in self.certificates:
+            certificate.context.sni_callback = None
 
     def engine(self) -> "ServerEngine":
         """The TLS engine for a new connection."""
@@ -78,7 +83,7 @@ class CertificateStore:
     def _is_host(self, name: str) -> bool:
         host = name.lower().rstrip(".")
         labels = host.split(".")
-        return host in self._hosts or any("*." + ".".join(labels[i:]) in self._hosts for i in range(1, len(labels)))
+        return host in self.hosts or any("*." + ".".join(labels[i:]) in self.hosts for i in range(1, len(labels)))
 
 
 def _is_address(name: str) -> bool:

@@ -74,14 +74,21 @@ class BrokerCollector(Collector):
             labels=["upstream", "protocol", "cipher"],
         )
         retries = CounterMetricFamily("broker_upstream_retries", "Calls tried again.", labels=["upstream", "reason"])
+        circuits = GaugeMetricFamily(
+            "broker_circuit_state", "0 closed, 1 half-open, 2 open.", labels=["upstream", "target"]
+        )
+        waiting = GaugeMetricFamily("broker_upstream_calls_waiting", "Calls in the queue.", labels=["upstream"])
         for upstream in self._upstreams():
+            waiting.add_metric([upstream.name], upstream.waiting)
+            for target, state in upstream.circuits.items():
+                circuits.add_metric([upstream.name, target], state)
             connections.add_metric([upstream.name, "idle"], upstream.idle)
             connections.add_metric([upstream.name, "busy"], upstream.busy)
             for (protocol, cipher), count in upstream.handshakes.items():
                 handshakes.add_metric([upstream.name, protocol, cipher], count)
             for reason, count in upstream.retries.items():
                 retries.add_metric([upstream.name, reason], count)
-        yield from (duration, connections, handshakes, retries)
+        yield from (duration, connections, handshakes, retries, circuits, waiting)
 
     def _dates(self) -> Iterator[Metric]:
         expiry = GaugeMetricFamily(
@@ -137,6 +144,10 @@ class BrokerCollector(Collector):
             "broker_config_last_reload_success_timestamp_seconds", "When the running configuration was loaded."
         )
         last.add_metric([], self._tallies.last_reload)
+        good = GaugeMetricFamily(
+            "broker_config_last_reload_successful", "Whether the file as it was last read is what is running."
+        )
+        good.add_metric([], float(self._tallies.last_reload_ok))
         build = GaugeMetricFamily("broker_build_info", "What is running.", labels=["version", "python", "openssl"])
         build.add_metric([__version__, platform.python_version(), ssl.OPENSSL_VERSION], 1)
-        yield from (refused, reloads, last, build)
+        yield from (refused, reloads, last, good, build)

@@ -1,7 +1,7 @@
 """What the metrics want to know of the parts that keep their own state."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,10 @@ class UpstreamState:
     busy: int
     handshakes: Mapping[tuple[str, str], int]
     retries: Mapping[str, int]
+    circuits: Mapping[str, int] = field(default_factory=dict)
+    """State of each target's circuit breaker: 0 closed, 1 half-open, 2 open."""
+    waiting: int = 0
+    """Calls that wait for their turn."""
 
 
 @dataclass(frozen=True, slots=True)

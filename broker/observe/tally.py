@@ -1,10 +1,14 @@
 """Counts and histograms at the price of an addition: the event loop is the only writer, the scrape the only reader."""
 
 from bisect import bisect_left
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the duration histograms, in seconds."""
+
+KEPT_AFTER: Final = 600.0
+"""Seconds for which the counts of what is no longer configured are still told: some scrapes."""
 
 
 class Histogram:
@@ -57,6 +61,8 @@ class Tallies:
         self.refused_connections: dict[str, int] = {}
         self.reloads: dict[str, int] = {"success": 0, "failure": 0}
         self.last_reload = 0.0
+        self.last_reload_ok = True
+        self._left: dict[tuple[str, str], float] = {}
 
     def route(self, name: str) -> RouteTally:
         """The tally of a route."""
@@ -69,6 +75,21 @@ class Tallies:
         """Count a call by who made it; `name` is empty where nobody was authenticated."""
         key = (name or self.UNMATCHED, outcome(name, status, code))
         self.callers[key] = self.callers.get(key, 0) + 1
+
+    def keep(self, names: Mapping[str, Collection[str]], now: float) -> None:
+        """Forget what has not been configured for `KEPT_AFTER`; `names` by attribute, `now` in seconds.
+
+        At once would lose the counts since the last scrape, and never would let them pile up.
+        """
+        for part, configured in names.items():
+            counts: dict[Any, Any] = getattr(self, part)
+            for key in list(counts):
+                name = key[0] if isinstance(key, tuple) else key
+                if name in configured or name == self.UNMATCHED:
+                    self._left.pop((part, name), None)
+                elif now - self._left.setdefault((part, name), now) >= KEPT_AFTER:
+                    del counts[key]
+        self._left = {left: since for left, since in self._left.items() if now - since < KEPT_AFTER}
 
     def upstream(self, name: str) -> Histogram:
         """The durations of an upstream."""

@@ -97,8 +97,8 @@ class Feed:
         await asyncio.shield(self._flight)
 
     async def renew(self) -> None:
-        """Ask for something fresh, unless that was done just now."""
-        if monotonic() - self._renewed < self._pace.renew_gap:
+        """Ask for something fresh, unless that was done just now; what is on this machine can always be asked."""
+        if self.scheme not in LOCAL and monotonic() - self._renewed < self._pace.renew_gap:
             return
         await self.refresh(fresh=True)
 

@@ -110,7 +110,7 @@ class UpstreamConnection(WatchedStream):
         self._answer = None
         answered = self._answered = self._loop.create_future()
         if self.closing:
-            cut = BrokerError("upstream_protocol_error", _CUT, cause="closed before the request")
+            cut = BrokerError("upstream_protocol_error", _CUT, cause="closed before the request", unanswered=True)
             self._fail_answer(Stale() if self._used_before else cut)
             self._released(self)
             return answered
@@ -235,7 +235,8 @@ class UpstreamConnection(WatchedStream):
             if self._stale():
                 self._fail_answer(Stale())
             else:
-                self._break(BrokerError("upstream_protocol_error", _CUT, cause=str(error or "closed")))
+                cause, unanswered = str(error or "closed"), not self._parser.started
+                self._break(BrokerError("upstream_protocol_error", _CUT, cause=cause, unanswered=unanswered))
         self._released(self)
 
     def _stale(self) -> bool:
@@ -244,7 +245,8 @@ class UpstreamConnection(WatchedStream):
     def _broke_protocol(self, error: ProtocolError) -> None:
         http = self._settings.http
         have = NO_QUIRKS if http is None else http.answers.quirks
-        self._break(BrokerError("upstream_protocol_error", with_advice(error, self._parser, have)))
+        detail = with_advice(error, self._parser, have)
+        self._break(BrokerError("upstream_protocol_error", detail, unanswered=not self._parser.started))
 
     def _break(self, error: BrokerError) -> None:
         self.reusable = False

@@ -41,7 +41,8 @@ class Pin:
     @property
     def usable(self) -> bool:
         """Whether another call can be made on it."""
-        return self.connection.free and self.connection.reusable and not self.connection.closing
+        connection = self.connection
+        return connection.free and connection.reusable and not connection.closing and not self.pool.closed
 
     def close(self) -> None:
         """The caller's connection is over."""

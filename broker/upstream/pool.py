@@ -28,6 +28,11 @@ class Pool:
         return len(self._idle)
 
     @property
+    def closed(self) -> bool:
+        """Whether connections end with their calls: the pool is no longer in use."""
+        return self._closed
+
+    @property
     def busy(self) -> int:
         """How many connections serve a call."""
         return len(self._busy)

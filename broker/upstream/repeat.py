@@ -22,7 +22,12 @@ class Repeater:
 
         Raises `BrokerError` when a body without a length turns out larger than `limits`.
         """
-        return cls(exchange, await _held(exchange, injector, limits))
+        return cls(exchange, await _held(exchange, limits, challenged=injector.holds_body))
+
+    @classmethod
+    async def holding(cls, exchange: Exchange, limits: HoldLimits, *, wanted: bool) -> "Repeater":
+        """Hold on to the body where another attempt may be made with it; raises as `of` does."""
+        return cls(exchange, await _held(exchange, limits, challenged=False) if wanted else None)
 
     @property
     def repeatable(self) -> bool:
@@ -56,13 +61,13 @@ class Repeater:
             self._held.close()
 
 
-async def _held(exchange: Exchange, injector: Injector, limits: HoldLimits) -> Held | None:
+async def _held(exchange: Exchange, limits: HoldLimits, *, challenged: bool) -> Held | None:
     body, head = exchange.body, exchange.head
     if body is None:
         return None
-    if head.framing is Framing.LENGTH and head.length > (limits.total if injector.holds_body else limits.memory):
+    if head.framing is Framing.LENGTH and head.length > (limits.total if challenged else limits.memory):
         # Too large to hold on to: it streams, and goes out once.
         return None
-    if head.framing is Framing.LENGTH or injector.holds_body or body.complete:
+    if head.framing is Framing.LENGTH or challenged or body.complete:
         return await hold(body, limits)
     return None

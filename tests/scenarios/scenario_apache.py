@@ -15,7 +15,21 @@ from scenario_servers import free_port, process
 from broker.testing.pki import Issued
 
 USER, PASSWORD, REALM = "wms", "s3cret: of wms", "Warehouse"
-_MODULES = ["mpm_prefork", "alias", "auth_basic", "auth_digest", "authn_core", "authn_file", "authz_core", "authz_user", "cgi", "env", "setenvif", "socache_shmcb", "ssl"]
+_MODULES = [
+    "mpm_prefork",
+    "alias",
+    "auth_basic",
+    "auth_digest",
+    "authn_core",
+    "authn_file",
+    "authz_core",
+    "authz_user",
+    "cgi",
+    "env",
+    "setenvif",
+    "socache_shmcb",
+    "ssl",
+]
 
 _CONFIG = """
 ServerRoot {directory}
@@ -52,10 +66,10 @@ SSLCertificateKeyFile {key}
 SSLCACertificateFile {ca}
 SSLSessionCache none
 """
-# Who called, and what the body was.
+# Who called, and what came. CGI has to read all of a body before it writes.
 _ECHO = """#!/bin/sh
 printf 'Content-Type: text/plain\\n\\n%s|%s|' "$REMOTE_USER" "$SSL_CLIENT_S_DN"
-exec cat
+exec sha256sum
 """
 BASIC = f"""
     AuthType Basic
@@ -115,7 +129,7 @@ class Apache:
 
 @contextmanager
 def apache(places: dict[str, str], tls: Tls | None = None) -> Iterator[Apache]:
-    """Apache with these places (name → directives), each of which echoes what is posted to it.
+    """Apache with these places (name → directives), each of which says who called and what the digest of the body is.
 
     Started as root, it serves as www-data, which has to get at its files: not every directory will do.
     """

@@ -23,7 +23,9 @@ def free_port() -> int:
 @contextmanager
 def process(command: list[str], port: int) -> Iterator[int]:
     """Run a server until the end of the block, from when it accepts connections."""
-    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # In a session of its own: Apache ends its whole process group.
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    server = subprocess.Popen(command, start_new_session=True, **pipes)
     reader = threading.Thread(target=server.communicate)
     try:
         _wait(port, server)
@@ -71,17 +73,23 @@ http {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {chain}; ssl_certificate_key {key};
         ssl_protocols {protocols}; ssl_ciphers {ciphers};
-        location / {{ return 200 "nginx speaks $ssl_protocol\\n"; }}
+        location / {{ {place} }}
     }}
 }}
 """
 
 
-def nginx(directory: Path, identity: Issued, protocols: str, ciphers: str) -> AbstractContextManager[int]:
-    """nginx with these protocols and ciphers."""
+_SPEAKS = 'return 200 "nginx speaks $ssl_protocol\\n";'
+
+
+def nginx(
+    directory: Path, identity: Issued, protocols: str, ciphers: str, place: str = _SPEAKS
+) -> AbstractContextManager[int]:
+    """nginx with these protocols and ciphers; `place`: what it does at every path."""
     program, port = needs("nginx"), free_port()
     chain, key = identity.write(directory, "nginx")
-    text = _NGINX.format(directory=directory, port=port, chain=chain, key=key, protocols=protocols, ciphers=ciphers)
+    speaks = {"protocols": protocols, "ciphers": ciphers}
+    text = _NGINX.format(directory=directory, port=port, chain=chain, key=key, place=place, **speaks)
     config = directory / "nginx.conf"
     config.write_text(text)
     return process([program, "-c", str(config), "-p", str(directory), "-e", str(directory / "error.log")], port)

@@ -7,6 +7,7 @@ from broker.config.checks.callers import caller_settings
 from broker.config.checks.callers_places import caller_files, caller_headers, caller_places, listener_mtls
 from broker.config.checks.certificates import client_certificates, server_certificates, trust_files
 from broker.config.checks.credentials_tokens import token_credentials
+from broker.config.checks.policy import policies
 from broker.config.checks.references import references, unused
 from broker.config.checks.routes import ambiguous, names, replacements
 from broker.config.checks.upstream_http import upstream_http
@@ -20,6 +21,7 @@ PURE_CHECKS: Final = (
     ambiguous,
     taken_ports,
     upstream_settings,
+    policies,
     upstream_http,
     caller_settings,
     caller_places,

@@ -38,12 +38,15 @@ CONTRACT = {
     "broker_upstream_connections": {"upstream", "state"},
     "broker_upstream_tls_handshakes_total": {"upstream", "protocol", "cipher"},
     "broker_upstream_retries_total": {"upstream", "reason"},
+    "broker_circuit_state": {"upstream", "target"},
+    "broker_upstream_calls_waiting": {"upstream"},
     "broker_certificate_not_after_timestamp_seconds": {"place", "subject"},
     "broker_tls_exception_review_timestamp_seconds": {"upstream"},
     "broker_secret_refresh_total": {"provider", "outcome"},
     "broker_secret_age_seconds": {"provider", "reference"},
     "broker_config_reload_total": {"outcome"},
     "broker_config_last_reload_success_timestamp_seconds": set(),
+    "broker_config_last_reload_successful": set(),
     "broker_build_info": {"version", "python", "openssl"},
 }
 NASTY = 'pä/ss "w\\rd'
@@ -81,7 +84,7 @@ def finished(tallies: Tallies, exchange: Exchange, log: AccessLog | None = None)
 def test_metrics_and_labels_are_those_of_the_contract(call: Call) -> None:
     tallies = Tallies()
     finished(tallies, call(method=b"POST"))
-    state = UpstreamState("u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1})
+    state = UpstreamState("u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1}, {"h:443": 0})
     collector = BrokerCollector(
         tallies,
         lambda: [state],

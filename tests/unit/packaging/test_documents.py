@@ -32,10 +32,12 @@ DOCUMENTS = (
     "SECURITY.md",
     "THREAT_MODEL.md",
     "docs/callers.md",
+    "docs/credentials.md",
     "docs/deployment.md",
     "docs/legacy-tls.md",
     "docs/observability.md",
     "docs/secrets.md",
+    "docs/tokens.md",
     "helm/README.md",
 )
 

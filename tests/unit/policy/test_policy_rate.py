@@ -33,7 +33,7 @@ def test_rates_are_read(text: str, rate: Rate) -> None:
     ],
 )
 def test_anything_else_is_refused_in_words(value: object) -> None:
-    with pytest.raises(ValueError, match="^expected a "):
+    with pytest.raises(ValueError, match="expected a "):
         parse_rate(value)
 
 
@@ -57,6 +57,13 @@ def test_a_burst_passes_and_the_next_waits_as_long_as_told(clock) -> None:
     assert bucket.left() == 3
 
 
+def test_a_long_rest_saves_up_no_more_than_the_burst(clock) -> None:
+    bucket = TokenBucket(Rate(10, 3), clock)
+    bucket.take()
+    clock.now += 100
+    assert [bucket.take() > 0 for _ in range(4)] == [False, False, False, True]
+
+
 def test_a_cost_above_the_burst_never_passes_and_takes_nothing(clock) -> None:
     bucket = TokenBucket(Rate(10, 3), clock)
     assert bucket.take(4) == inf
@@ -71,10 +78,13 @@ def test_what_is_given_back_can_be_taken_again(clock) -> None:
     assert bucket.take() == pytest.approx(1)
 
 
+PAUSES = st.sampled_from([0.0, 0.0, 0.0, 0.25, 5.0]) | st.floats(0, 5)
+
+
 @given(
     st.floats(0.01, 1000),
-    st.integers(1, 50),
-    st.lists(st.tuples(st.floats(0, 5), st.sampled_from([1.0, 1.0, 2.0, 0.5])), max_size=60),
+    st.integers(1, 10),
+    st.lists(st.tuples(PAUSES, st.sampled_from([1.0, 1.0, 2.0, 0.5])), max_size=60),
 )
 def test_no_window_holds_more_than_the_burst_and_what_drips_in(per_second, burst, steps) -> None:
     now, taken = 1e6, []

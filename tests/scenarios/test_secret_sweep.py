@@ -1,0 +1,498 @@
+"""No secret shows: not in logs, metrics, errors, not in what the commands print, not in what objects say of themselves."""
+
+import asyncio
+import base64
+import gc
+import io
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import secret_watch
+import yaml
+from scenario_secrets import AUTHORITY, IDENTITY
+from secret_places import FORMS, MODES, TOKENS, Places, token_safe, upstream
+from secret_watch import found
+
+from broker.app import App
+from broker.compile import CompileError
+from broker.config.load import ConfigError, examine_text
+from broker.core.secret import Secret
+from broker.credentials.flow import Call, Flow
+from broker.observe.logs import JsonFormatter
+from broker.testing.contexts import client_context, server_context
+from broker.testing.issuer import Issuer
+from broker.testing.raw import RawUpstream
+
+PATIENCE = 60
+SOAP = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><a/></s:Body></s:Envelope>'
+SOAP_HEADERS = {"SOAPAction": '"urn:a"', "Content-Type": "text/xml; charset=utf-8"}
+
+
+def leaks(text: str, secrets: dict[str, bytes]) -> list[str]:
+    """Which of the secrets stand in the text, in which encoding, and where."""
+    return [
+        f"{name}, {how}: {line.strip()[:600]}"
+        for name, value in secrets.items()
+        if (how := found(value, text))
+        for line in text.splitlines()
+        if found(value, line)
+    ]
+
+
+@dataclass
+class Setting:
+    """The places, and who gives tokens to callers."""
+
+    places: Places
+    issuer: Issuer
+    secrets: dict[str, bytes] = field(default_factory=dict)
+
+    def check(self, text: str) -> None:
+        assert not (shown := leaks(text, {**self.places.secrets, **self.secrets})), "\n".join(shown[:20])
+
+
+@pytest.fixture
+async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
+    async with RawUpstream(upstream, tls=server_context(IDENTITY)) as back, Issuer() as issuer:
+        back.errors = _Ignored()
+        token = issuer.token()
+        yield Setting(Places(tmp_path, back.port, issuer.authority), issuer, {"the caller's token": token.encode()})
+
+
+class _Ignored(list[Exception]):
+    """What a double fails at when it is cut off is not what is looked for."""
+
+    def append(self, error: Exception) -> None:
+        """Nothing."""
+
+
+@dataclass
+class Running:
+    """`broker run`."""
+
+    process: asyncio.subprocess.Process
+    ready: dict[str, Any]
+    err: list[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.ready["listeners"]["in"].rpartition(":")[2])
+
+
+@asynccontextmanager
+async def running(places: Places, out: list[str]) -> AsyncIterator[Running]:
+    """The broker as a process, with asyncio's debug output; all that it writes is in `out` at the end."""
+    variables = {**places.environment, "PYTHONASYNCIODEBUG": "1", "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "broker", "run"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=places.base,
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    reading = asyncio.create_task(process.stdout.read())
+    err: list[str] = []
+    async for line in process.stderr:
+        err.append(line.decode())
+        if '"ready"' in err[-1]:
+            break
+    else:
+        raise AssertionError("".join(err))
+    rest = asyncio.create_task(process.stderr.read())
+    try:
+        yield Running(process, json.loads(err[-1]), err)
+    finally:
+        process.terminate()
+        await process.wait()
+        out += [(await reading).decode(), "".join(err), (await rest).decode()]
+
+
+class Caller:
+    """Makes calls, and keeps the errors that the broker made itself."""
+
+    def __init__(self, port: int, session: aiohttp.ClientSession) -> None:
+        self.statuses: dict[str, list[int]] = {}
+        self.errors: list[str] = []
+        self._base = f"https://localhost:{port}"
+        self._session = session
+        self._few = asyncio.Semaphore(40)
+
+    async def call(self, path: str, method: str = "GET", **options: Any) -> None:
+        async with self._few:
+            try:
+                async with self._session.request(
+                    method, self._base + path, allow_redirects=False, **options
+                ) as answer:
+                    text = (await answer.read()).decode("latin-1")
+                    self.statuses.setdefault(path, []).append(answer.status)
+                    if "Broker-Error" in answer.headers:
+                        sent = options.get("headers", {}).get("X-Request-Id", "\0")
+                        said = "".join(f"{name}: {value}\n" for name, value in answer.headers.items()) + text
+                        self.errors.append(said.replace(sent, ""))
+            except aiohttp.ClientError:
+                # An answer that had begun is broken off.
+                self.statuses.setdefault(path, []).append(0)
+
+
+@asynccontextmanager
+async def caller(port: int) -> AsyncIterator[Caller]:
+    connector = aiohttp.TCPConnector(ssl=client_context(AUTHORITY.ca_pem), limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Caller(port, session)
+
+
+async def call_everything(setting: Setting, made: Caller) -> None:
+    """Each credential meets each upstream, each caller shows good and bad proofs."""
+    calls = []
+    for route in setting.places.document["routes"]:
+        path, credentialed = route["match"]["path"], "credentials" in route
+        made_up = path.split("/")[1].rpartition("-")[2] in {*TOKENS, *FORMS} - {"ok"}
+        for mode in () if not credentialed else ("ok",) if made_up else MODES:
+            calls += [
+                made.call(path + mode),
+                made.call(path + mode, "POST", data=SOAP, headers=SOAP_HEADERS),
+            ]
+    await asyncio.gather(*calls, *proofs(setting, made))
+
+
+def proofs(setting: Setting, made: Caller) -> Iterator[Any]:
+    """What callers show."""
+    secrets = {name: value.decode("utf-8", "replace") for name, value in setting.places.secrets.items()}
+    key, query = secrets["CALLER_KEY"], secrets["caller-query"]
+    pair = base64.b64encode(f"{secrets['CALLER_NAME']}:{secrets['caller-password']}".encode()).decode()
+    token = setting.secrets["the caller's token"].decode()
+    shown: list[dict[str, Any]] = [
+        {"headers": {"X-Api-Key": key}},
+        {"headers": {"X-Api-Key": key[:-1]}},
+        {"params": {"code": query}},
+        {"params": [("code", query), ("code", query)]},
+        {"headers": {"Authorization": f"Basic {pair}"}},
+        {"headers": {"Authorization": f"Basic {pair}="}},
+        {"headers": {"Authorization": f"Basic {pair[:-4]}"}},
+        {"headers": {"Authorization": f"Bearer {token}"}},
+        {"headers": {"Authorization": f"Bearer {token[:-3]}"}},
+        {"headers": {"Authorization": f"Bearer {token}", "X-Request-Id": token.replace(".", "")[:100]}},
+        {"headers": {"Authorization": f"Digest {pair}"}},
+        {"headers": {"X-Signature": secrets["CALLER_HMAC"].encode().hex(), "X-Timestamp": "1"}},
+        {"headers": {"X-Api-Key": key, "X-Request-Id": key.replace("%", "").replace("~", "")}},
+        {},
+    ]
+    for name in setting.places.document["callers"]:
+        for proof in shown:
+            for path in (f"/by-{name}/ok", f"/passing-{name}/garbage-header", f"/by-{name}/slow"):
+                yield made.call(path, **proof)
+                yield made.call(path, "POST", data=SOAP, **proof)
+
+
+def printed(places: Places, *arguments: str, variables: dict[str, str] | None = None) -> str:
+    """All that a command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "broker", *arguments],
+        cwd=places.base,
+        env={"PATH": "/usr/bin:/bin", **places.environment, **(variables or {})},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return f"{done.stdout}\n{done.stderr}"
+
+
+async def test_nothing_that_a_running_broker_writes_holds_a_secret(setting: Setting) -> None:
+    out: list[str] = []
+    async with running(setting.places, out) as broker, caller(broker.port) as made:
+        async with asyncio.timeout(PATIENCE):
+            await call_everything(setting, made)
+        admin = broker.ready.get("admin")
+        if admin:
+            async with aiohttp.ClientSession() as session, session.get(f"http://{admin}/metrics") as page:
+                out.append(await page.text())
+        out += made.errors
+    everything = "\n".join(out)
+    for path in ("/basic/ok", "/oauth-basic-ok/ok", "/oauth-key-ok/ok", "/form-ok/ok", "/certificate/ok", "/several/ok"):
+        assert set(made.statuses[path]) == {200}, (path, made.statuses[path], everything[-3000:])
+    for name in ("key", "query", "basic", "jwt", "all", "ip"):
+        assert 200 in made.statuses[f"/by-{name}/ok"], (name, made.statuses[f"/by-{name}/ok"])
+    assert len(made.errors) > 200
+    assert '"credentials_unavailable"' in everything
+    setting.check(everything)
+
+
+COMMANDS = (
+    ("check",),
+    ("check", "--json"),
+    ("check", "--resolve"),
+    ("check", "--resolve", "--json"),
+    ("routes",),
+    ("schema",),
+)
+
+
+async def test_no_command_prints_a_secret(setting: Setting) -> None:
+    places = setting.places
+    asked = [
+        ("explain", "POST", f"https://localhost{route['match']['path']}x", "-H", "SOAPAction: a")
+        for route in places.document["routes"]
+    ]
+    query = token_safe("caller-query")
+    proven = [
+        ("explain", "GET", f"/{way}-{name}/x?code={query}&a=b", *more)
+        for way in ("by", "passing")
+        for name in places.document["callers"]
+        for more in [
+            ("-H", f"X-Api-Key: {places.environment['CALLER_KEY']}"),
+            ("-H", f"Authorization: Bearer {setting.secrets["the caller's token"].decode()}", "-H", "Cookie: s3ssion=1"),
+        ]
+    ]
+    each = [asyncio.to_thread(printed, places, *command) for command in (*COMMANDS, *asked[:20], *proven)]
+    texts = await asyncio.gather(*each)
+    assert "Authorization: Basic ***" in "".join(texts)
+    setting.secrets["the query"] = query.encode()
+    setting.check("\n".join(texts))
+
+
+# Configurations that do not serve.
+
+
+def references(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a document references to secrets stand."""
+    if isinstance(value, str) and value.startswith(("env:", "file:")):
+        yield path
+    items: Iterable[Any] = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from references(item, (*path, key))
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy of the document with another value at the path."""
+    if not path:
+        return value
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], value)
+    return copy
+
+
+LITERALS = {
+    "plain": "l1teral-pa55word",
+    "odd": "l1teral: pa55word & more",
+    "like a reference": "env:l1teral-pa55word",
+    "of another scheme": "vault:l1teral-pa55word",
+    "listed": ["l1teral-pa55word"],
+    "a mapping": {"value": "l1teral-pa55word"},
+    "as a key": {"l1teral-pa55word": "x"},
+}
+
+
+@pytest.mark.parametrize("how", [name for name in LITERALS if name != "as a key"])
+async def test_a_literal_secret_in_the_place_of_a_reference_is_not_repeated(setting: Setting, how: str) -> None:
+    places, literal = setting.places, LITERALS[how]
+    fields = list(references(places.document))
+    assert len(fields) > 40
+    known = {"the literal": b"pa55word"}
+    document = places.document
+    for path in fields:
+        document = replaced(document, path, literal)
+        alone = yaml.safe_dump(replaced(places.document, path, literal))
+        _, faults = examine_text(alone, "routes.yaml", places.base)
+        # A user name may be written as it is.
+        assert faults or path[-1] in ("username", "user", "extra"), path
+        assert not leaks("\n".join(map(str, faults)), known), (path, faults)
+    places.write(document)
+    texts = [await asyncio.to_thread(printed, places, *command) for command in (*COMMANDS, ("run",), ("explain", "GET", "/"))]
+    assert not (shown := leaks("\n".join(texts), known)), shown
+
+
+UNFIT: dict[str, Callable[[str], str]] = {
+    "line end": lambda value: value + "\nX-Evil: 1",
+    "colon": lambda value: "a:" + value,
+    "not UTF-8": lambda value: value + "\udcff",
+    "control": lambda value: value + "\x01",
+    "other": lambda value: value[:-1] + "%",
+}
+
+
+@pytest.mark.parametrize("how", UNFIT)
+async def test_a_secret_that_cannot_be_used_is_not_repeated(
+    setting: Setting, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = setting.places
+    for name, value in places.environment.items():
+        monkeypatch.setenv(name, value)
+    problems = []
+    for name, value in [*places.environment.items(), *places.files.items()]:
+        if isinstance(value, str):
+            monkeypatch.setenv(name, UNFIT[how](value))
+        else:
+            (places.base / "mount" / name).write_bytes(UNFIT[how]("x").encode("utf-8", "surrogateescape") + value)
+        problems += await starting(places)
+        if isinstance(value, str):
+            monkeypatch.setenv(name, value)
+        else:
+            (places.base / "mount" / name).write_bytes(value)
+    assert problems
+    setting.check("\n".join(problems))
+
+
+async def starting(places: Places) -> list[str]:
+    """Why the broker does not start, if it does not."""
+    app = App(places.base / "routes.yaml", log_setup=False)
+    try:
+        await app.start()
+    except (ConfigError, CompileError) as error:
+        return [str(error), repr(error)]
+    await app.stop(0)
+    return []
+
+
+# Within the process.
+
+
+@asynccontextmanager
+async def in_process(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[App, io.StringIO]]:
+    """The broker here, and its log, with as much in it as there can be."""
+    for name, value in setting.places.environment.items():
+        monkeypatch.setenv(name, value)
+    app, log = App(setting.places.base / "routes.yaml", log_setup=False), io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(JsonFormatter(app.redactor))
+    root = logging.getLogger()
+    level, asked = root.level, asyncio.get_running_loop().get_debug()
+    root.addHandler(handler)
+    await app.start()
+    root.setLevel(logging.DEBUG)
+    asyncio.get_running_loop().set_debug(True)
+    try:
+        yield app, log
+    finally:
+        asyncio.get_running_loop().set_debug(asked)
+        root.setLevel(level)
+        await app.stop(0)
+        root.removeHandler(handler)
+
+
+class _Broken:
+    """An injector that fails, and tells all that it knows."""
+
+    def __init__(self, known: bytes) -> None:
+        self._known = known
+
+    def flow(self, call: Call) -> Flow:
+        try:
+            raise LookupError(self._known)
+        except LookupError:
+            text = self._known.decode("latin-1")
+            raise RuntimeError(
+                f"{self._known!r} {text!r} {text} {self._known.hex()} {base64.b64encode(b'user:' + self._known)!r}"
+            ) from ValueError(self._known.decode("utf-8", "replace"))
+        yield
+
+
+@pytest.mark.shows_secrets("exceptions that hold them are made here, to see them masked")
+async def test_an_error_with_a_secret_in_it_is_masked(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {name: value for name, value in setting.places.secrets.items() if len(value) < 200 and " the " not in name}
+    del own["the access token"], own["the session"]
+    async with in_process(setting, monkeypatch) as (app, log), caller(app.listeners["in"].address[1]) as made:
+        assert app._compiled is not None
+        plan = next(plan for plan in app._compiled.plans if plan.name == "basic")
+        upstream: Any = plan.upstream
+        for value in own.values():
+            monkeypatch.setattr(upstream, "_injector", _broken(upstream._injector, value))
+            await made.call("/basic/ok")
+            asyncio.get_running_loop().call_exception_handler({"message": "lost", "args": (value, repr(value))})
+            asyncio.get_running_loop().call_soon(_fails, value, {"Authorization": value})
+        await asyncio.sleep(0)
+    assert made.statuses["/basic/ok"] == [500] * len(own)
+    assert "RuntimeError" in log.getvalue()
+    assert not (shown := leaks(log.getvalue() + "\n".join(made.errors), own)), "\n".join(shown[:20])
+
+
+def _broken(injector: Any, value: bytes) -> Any:
+    return types.SimpleNamespace(bound=False, holds_body=False, hashes_body=False, transform=None, flow=_Broken(value).flow)
+
+
+def _fails(*args: object) -> None:
+    raise RuntimeError(f"with {args!r}")
+
+
+async def test_no_object_of_the_broker_shows_a_secret(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with in_process(setting, monkeypatch) as (app, log), caller(app.listeners["in"].address[1]) as made:
+        async with asyncio.timeout(PATIENCE):
+            await call_everything(setting, made)
+        seen, shown = 0, []
+        for thing in reachable(app):
+            seen += 1
+            for text in (repr(thing), str(thing), f"{thing}"):
+                shown += [f"{type(thing)}: {line}" for line in leaks(text, {**setting.places.secrets, **setting.secrets})]
+        assert seen > 1000
+        assert not shown, "\n".join(sorted(set(shown))[:30])
+    setting.check(log.getvalue() + "\n".join(made.errors))
+
+
+def reachable(start: object) -> Iterator[object]:
+    """All objects of the broker that can be got to from one, through whatever holds them."""
+    gc.collect()
+    known, open_ = {id(start)}, [start]
+    while open_:
+        thing = open_.pop()
+        if _ours(thing):
+            yield thing
+        for next_ in gc.get_referents(thing):
+            passed = isinstance(next_, type | types.ModuleType | types.FrameType | types.TracebackType | Secret)
+            globals_ = isinstance(next_, dict) and "__builtins__" in next_
+            if id(next_) not in known and not passed and not globals_:
+                known.add(id(next_))
+                open_.append(next_)
+
+
+def _ours(thing: object) -> bool:
+    return type(thing).__module__.partition(".")[0] == "broker"
+
+
+# The search itself.
+
+
+def test_the_search_after_each_test_finds_what_a_test_shows(tmp_path: Path) -> None:
+    (tmp_path / "test_shows.py").write_text(
+        textwrap.dedent("""
+            import base64, logging, pytest
+            from broker.core.secret import Secret
+
+            def test_prints(): print(Secret(b"pa55word-1").reveal())
+            def test_logs(): logging.getLogger("broker.x").info("x", extra={"y": Secret(b"pa55word-2").reveal().hex()})
+            def test_raises():
+                try:
+                    raise ValueError(base64.b64encode(b"user:" + Secret(b"pa55word-3").reveal()))
+                except ValueError:
+                    logging.exception("failed")
+            def test_environment(monkeypatch):
+                monkeypatch.setenv("A_PASSWORD", "pa55word 4")
+                print("https://x/?p=pa55word%204")
+            def test_hides(): print(Secret(b"pa55word-5"))
+            @pytest.mark.shows_secrets("to see it")
+            def test_may(): print(Secret(b"pa55word-6").reveal())
+        """)
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "secret_watch", "-p", "no:cacheprovider", "-rA", "-c", "/dev/null"]
+    done = subprocess.run(
+        [*command, f"--rootdir={tmp_path}", str(tmp_path)],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{Path(secret_watch.__file__).parent}:{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    errors = {line.split("::")[1].split(" ")[0] for line in done.stdout.splitlines() if line.startswith("ERROR ")}
+    assert errors == {"test_prints", "test_logs", "test_raises", "test_environment"}, done.stdout + done.stderr

@@ -1,0 +1,257 @@
+"""What protects an upstream: rates, places, priorities, breakers, retries, pauses."""
+
+import asyncio
+from asyncio import StreamWriter
+from typing import Any
+
+import pytest
+from rig import GET, Rig, serving
+
+from broker.testing.raw.reader import RawReader, read_request
+
+SOON = 20.0
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+POST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+PUT = POST.replace(b"POST", b"PUT")
+
+
+def code(answer: Any) -> tuple[int, bytes]:
+    return answer.status, (answer.headers("broker-error") or [b""])[0]
+
+
+def retry_after(answer: Any) -> int:
+    return int(answer.headers("retry-after")[0])
+
+
+class Gauge:
+    """An upstream that answers when told, and knows how many calls it has at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self, reader: RawReader, writer: StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await self.go.wait()
+            self.now -= 1
+            if writer.is_closing():
+                return
+            writer.write(OK)
+            await writer.drain()
+
+
+async def waits(gauge: Gauge, calls: int) -> None:
+    while gauge.now < calls:
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("where", ["route", "upstream"])
+async def test_a_rate_is_held_and_the_refusal_says_when(where: str) -> None:
+    limited: Any = {where: {"rate": "2/m"}}
+    async with asyncio.timeout(SOON), serving(OK, **limited) as rig:
+        answers = [await rig.call() for _ in range(4)]
+    assert [code(answer) for answer in answers] == [(200, b"")] + [(429, b"rate_limited")] * 3
+    assert 25 <= retry_after(answers[1]) <= 31
+    assert len(rig.upstream.requests) == 1
+
+
+@pytest.mark.parametrize("where", ["route", "upstream"])
+async def test_no_more_calls_at_a_time_than_allowed(where: str) -> None:
+    gauge, limited = Gauge(), {where: {"max_concurrency": 2}}
+    async with asyncio.timeout(SOON), serving(gauge, **limited) as rig:  # type: ignore[arg-type]
+        calls = [asyncio.create_task(rig.call()) for _ in range(2)]
+        await waits(gauge, 2)
+        refused = await rig.call()
+        assert code(refused) == (503, b"overloaded")
+        assert retry_after(refused) >= 1
+        gauge.go.set()
+        assert [(await call).status for call in calls] == [200, 200]
+        assert (await rig.call()).status == 200
+    assert gauge.most == 2
+
+
+async def test_calls_wait_for_their_turn_and_not_for_ever() -> None:
+    gauge, limits = Gauge(), {"max_concurrency": 1, "queue": {"size": 2, "wait": "300ms"}}
+    async with asyncio.timeout(SOON), serving(gauge, upstream=limits) as rig:
+        first = asyncio.create_task(rig.call())
+        await waits(gauge, 1)
+        late = await asyncio.gather(*(rig.call() for _ in range(3)))
+        assert [code(answer) for answer in late] == [(503, b"overloaded")] * 3
+        waiting = [asyncio.create_task(rig.call()) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        gauge.go.set()
+        assert [(await call).status for call in (first, *waiting)] == [200] * 3
+    assert gauge.most == 1
+
+
+async def test_a_place_is_kept_until_the_last_byte() -> None:
+    go = asyncio.Event()
+
+    async def slow_body(reader: RawReader, writer: StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        await writer.drain()
+        await go.wait()
+        writer.write(b"cd")
+
+    async with (
+        asyncio.timeout(SOON),
+        serving(slow_body, upstream={"max_concurrency": 1}) as rig,
+        rig.caller() as caller,
+    ):
+        await caller.send(GET)
+        await asyncio.sleep(0.1)
+        assert code(await rig.call()) == (503, b"overloaded")
+        go.set()
+        assert (await caller.recv_response()).body == b"abcd"
+
+
+async def test_a_caller_that_leaves_gives_its_place_back() -> None:
+    gauge = Gauge()
+    async with asyncio.timeout(SOON), serving(gauge, upstream={"max_concurrency": 1}) as rig:
+        async with rig.caller() as caller:
+            await caller.send(GET)
+            await waits(gauge, 1)
+        gauge.go.set()
+        while (await rig.call()).status != 200:
+            await asyncio.sleep(0.01)
+
+
+async def hang_up(reader: RawReader, writer: StreamWriter) -> None:
+    await read_request(reader)
+
+
+BREAKER = {"circuit_breaker": {"failures": 3, "open_for": "200ms"}}
+
+
+async def test_a_circuit_opens_after_failures_and_closes_when_a_probe_succeeds() -> None:
+    well = False
+
+    async def sick(reader: RawReader, writer: StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            if not well:
+                return
+            writer.write(OK)
+            await writer.drain()
+
+    async with asyncio.timeout(SOON), serving(sick, upstream=BREAKER) as rig:
+        failed = [code(await rig.call()) for _ in range(3)]
+        refused = await rig.call()
+        assert failed == [(502, b"upstream_protocol_error")] * 3
+        assert code(refused) == (503, b"circuit_open")
+        assert retry_after(refused) == 1
+        assert len(rig.upstream.requests) == 3
+        await asyncio.sleep(0.25)
+        assert code(await rig.call()) == (502, b"upstream_protocol_error")
+        assert code(await rig.call()) == (503, b"circuit_open")
+        well = True
+        await asyncio.sleep(0.25)
+        assert [code(await rig.call()) for _ in range(3)] == [(200, b"")] * 3
+
+
+async def test_a_404_and_a_500_open_no_circuit() -> None:
+    for status in (b"404 Not Found", b"500 Internal Server Error"):
+        answer = b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status
+        async with asyncio.timeout(SOON), serving(answer, upstream=BREAKER) as rig:
+            assert {(await rig.call()).status for _ in range(6)} == {int(status[:3])}
+
+
+async def test_a_caller_that_leaves_opens_no_circuit() -> None:
+    gauge = Gauge()
+    async with asyncio.timeout(SOON), serving(gauge, upstream=BREAKER) as rig:
+        for _ in range(5):
+            async with rig.caller() as caller:
+                await caller.send(GET)
+                await waits(gauge, 1)
+            gauge.now = 0
+        gauge.go.set()
+        assert (await rig.call()).status == 200
+
+
+def failing_first(times: int, answer: bytes) -> Any:
+    left = times
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        nonlocal left
+        while True:
+            await read_request(reader)
+            if left:
+                left -= 1
+                if not answer:
+                    return
+                writer.write(answer)
+            else:
+                writer.write(OK)
+            await writer.drain()
+
+    return script
+
+
+RETRY = {"retry": {"attempts": 3, "on": ["connect_failed", "reset", 503], "backoff": "10ms"}}
+
+
+@pytest.mark.parametrize("answer", [b"", BUSY])
+@pytest.mark.parametrize("request_bytes", [GET, PUT])
+async def test_an_idempotent_call_is_made_again(answer: bytes, request_bytes: bytes) -> None:
+    async with asyncio.timeout(SOON), serving(failing_first(2, answer), upstream=RETRY) as rig:
+        assert code(await rig.call(request_bytes)) == (200, b"")
+        first, *others = rig.upstream.requests
+        assert others == [first, first]
+
+
+@pytest.mark.parametrize(("answer", "status"), [(b"", 502), (BUSY, 503)])
+async def test_a_post_is_made_once(answer: bytes, status: int) -> None:
+    async with asyncio.timeout(SOON), serving(failing_first(2, answer), upstream=RETRY) as rig:
+        assert (await rig.call(POST)).status == status
+        assert len(rig.upstream.requests) == 1
+
+
+async def test_a_post_to_an_idempotent_route_is_made_again() -> None:
+    idempotent = {"idempotent": True}
+    async with asyncio.timeout(SOON), serving(failing_first(2, b""), upstream=RETRY, route=idempotent) as rig:
+        assert (await rig.call(POST)).status == 200
+        assert {request.partition(b"\r\n\r\n")[2] for request in rig.upstream.requests} == {b"abc"}
+
+
+async def test_attempts_end() -> None:
+    async with asyncio.timeout(SOON), serving(hang_up, upstream=RETRY) as rig:
+        assert code(await rig.call()) == (502, b"upstream_protocol_error")
+        assert len(rig.upstream.requests) == 3
+
+
+async def test_retries_are_a_share_of_the_calls() -> None:
+    async with asyncio.timeout(SOON), serving(hang_up, upstream=RETRY) as rig:
+        for _ in range(20):
+            await rig.call()
+        assert len(rig.upstream.requests) <= 20 + 20 * 0.2 + 4
+
+
+async def test_an_upstream_that_asks_for_a_pause_gets_it() -> None:
+    later = BUSY.replace(b"\r\n\r\n", b"\r\nRetry-After: 1\r\n\r\n")
+    async with asyncio.timeout(SOON), serving([later, OK]) as rig:
+        assert (await rig.call()).status == 503
+        refused = await rig.call()
+        assert code(refused) == (503, b"overloaded")
+        assert retry_after(refused) == 1
+        assert len(rig.upstream.requests) == 1
+        await asyncio.sleep(1.05)
+        assert (await rig.call()).status == 200
+
+
+async def test_the_circuit_of_one_target_leaves_the_others_alone(unused_tcp_port: int) -> None:
+    async def both(rig: Rig) -> list[tuple[int, bytes]]:
+        return [code(await rig.call()) for _ in range(12)]
+
+    limits = dict(BREAKER)
+    async with asyncio.timeout(SOON), serving(OK, upstream=limits) as rig:
+        targets = [f"http://127.0.0.1:{unused_tcp_port}", f"http://127.0.0.1:{rig.upstream.port}"]
+        async with serving(OK, upstream={**limits, "targets": targets}) as two:
+            assert set(await both(two)) == {(200, b"")}
+            assert two.app._compiled is not None
+            states = [breaker.state.label for breaker in two.app._compiled.upstreams["back"].breakers]
+    assert states == ["open", "closed"]
