@@ -1,41 +1,33 @@
-"""The running broker: starts what the configuration names, drains it, and stops."""
+"""The running broker: starts what the configuration names, follows its changes, drains, and stops."""
 
 import asyncio
-import gc
 import logging
-import os
 import resource
 import time
 from pathlib import Path
-
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from typing import Any
 
 from broker.admin.server import AdminServer
-from broker.compile import Compiled, CompileError, compile_config, review_timestamp
-from broker.config.load import examine, usable
-from broker.config.secret_walk import references_in
-from broker.core.alarms import AlarmWheel
-from broker.core.exchange import Exchange
-from broker.core.secret import Secret
-from broker.listener.listener import Listener, Serve
-from broker.observe.access_log import AccessLog
+from broker.app_states import States
+from broker.collector import calm_collector
+from broker.compile import compile_config
+from broker.compile_carry import Before
+from broker.compiled import Compiled
+from broker.config.load import usable
+from broker.config.model import Config
+from broker.listener.listener import Listener
 from broker.observe.finish import Observer
 from broker.observe.logs import set_up_logging
-from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import Redactor
-from broker.observe.sources import CertificateDate, ReviewDate, SecretState, TokenState, UpstreamState
 from broker.observe.tally import Tallies
-from broker.pipeline import serve
-from broker.routing.table import RouteTable
-from broker.secretstore.checks import provider_settings
+from broker.reload import Reloader
+from broker.reload_step import Loaded, load
+from broker.running import Running, StartError, reason
 from broker.secretstore.store import SecretStore
-from broker.tls.checks import engine_settings
+
+__all__ = ["App", "StartError"]
 
 log = logging.getLogger(__name__)
-
-
-class StartError(Exception):
-    """The broker cannot start; the message is one clear line for each reason."""
 
 
 class App:
@@ -45,209 +37,165 @@ class App:
         """`path`: the routes file; `log_setup`: whether to take over the process's logging."""
         self._path = path
         self._log_setup = log_setup
-        self.redactor = Redactor()
-        self.tallies = Tallies()
-        self.listeners: dict[str, Listener] = {}
-        self.admin: AdminServer | None = None
-        self.secrets: SecretStore | None = None
-        self._compiled: Compiled | None = None
-        self._wheel: AlarmWheel | None = None
-        self._observer: Observer | None = None
+        self._running: Running | None = None
+        self._reloader: Reloader | None = None
         self._ready = False
+        self._asked_early = False
+        self.admin: AdminServer | None = None
 
     async def start(self) -> None:
         """Load, compile, bind. Raises `ConfigError`, `CompileError` or `StartError`; nothing is left bound then."""
-        found, faults = examine(self._path, [engine_settings, provider_settings])
-        config = usable(found, faults)
+        loaded = load(self._path)
+        config = usable(loaded.config, loaded.faults)
+        running = self._running = Running()
         if self._log_setup:
-            set_up_logging(config.log.level, self.redactor)
-        for fault in faults:
+            set_up_logging(config.log.level, running.redactor)
+        for fault in loaded.faults:
             log.warning("%s", fault, extra={"event": "config_fault"})
-        self._wheel = AlarmWheel(asyncio.get_running_loop())
-        self.secrets = SecretStore(config.secrets, self._masks)
-        await self.secrets.start(reference for _, reference in references_in(config))
+        running.secrets = running.new_store(config.secrets)
+        running.references = loaded.references
+        await running.secrets.start(loaded.references)
         try:
-            self._compiled = compile_config(config, self._wheel, self.secrets)
-        except CompileError:
-            await self._close()
-            raise
-        for secret in self._compiled.secrets:
-            self.redactor.add(secret.reveal())
-        observer = Observer(self.tallies, AccessLog(self._wheel, self.redactor) if config.log.access else None)
-        self._observer = observer
-        for plan in self._compiled.plans:
-            self.tallies.route(plan.name)
-        raise_descriptor_limit()
-        try:
-            await self._bind(observer)
-        except StartError:
+            running.compiled = compile_config(config, running.wheel, running.secrets, Before(files=loaded.files))
+            running.log_access(config.log.access)
+            running.remember(running.compiled)
+            raise_descriptor_limit()
+            await self._open(running, config)
+        except BaseException:
             await self.stop(drain_seconds=0)
             raise
-        self.tallies.reloads["success"] += 1
-        self.tallies.last_reload = time.time()
+        self._go(running, loaded)
+
+    async def _open(self, running: Running, config: Config) -> None:
+        running.listeners = await running.bind(running.state, config.listeners)
+        admin = AdminServer(config.admin.bind, States(running).registry(), self._is_ready, self._status, self._reload)
+        try:
+            await admin.start()
+        except OSError as error:
+            message = f"admin.bind: cannot listen on {config.admin.bind}: {reason(error)}"
+            raise StartError(message, ("admin", "bind")) from None
+        self.admin = admin
+
+    def _go(self, running: Running, loaded: Loaded) -> None:
+        running.tallies.reloads["success"] += 1
+        running.tallies.last_reload = time.time()
+        self._reloader = Reloader(running, self._path, loaded, self._applied)
         calm_collector()
         self._ready = True
+        if self._asked_early:
+            self._reloader.request("start")
         log.info("ready", extra={"event": "ready", "listeners": self.addresses()})
 
     def addresses(self) -> dict[str, str]:
         """What each listener is really bound to, by name."""
         return {name: "{}:{}".format(*listener.address) for name, listener in self.listeners.items()}
 
-    async def _bind(self, observer: Observer) -> None:
-        compiled, wheel = self._running()
-        for name, config in compiled.config.listeners.items():
-            listener = Listener(
-                name, config, compiled.stores[name], server(compiled.tables[name], observer), wheel, self._refused
-            )
-            try:
-                await listener.start()
-            except OSError as error:
-                raise StartError(f"listeners.{name}.bind: cannot listen on {config.bind}: {reason(error)}") from None
-            self.listeners[name] = listener
-        admin = AdminServer(compiled.config.admin.bind, self._registry(), lambda: self._ready)
-        try:
-            await admin.start()
-        except OSError as error:
-            bind = compiled.config.admin.bind
-            raise StartError(f"admin.bind: cannot listen on {bind}: {reason(error)}") from None
-        self.admin = admin
+    # Reloading.
 
-    def _running(self) -> tuple[Compiled, AlarmWheel]:
-        assert self._compiled is not None  # noqa: S101 - set by start
-        assert self._wheel is not None  # noqa: S101 - set by start
-        return self._compiled, self._wheel
+    def reload(self, trigger: str) -> "asyncio.Future[Any] | None":
+        """Read the file again; None where that comes after the start, or never."""
+        if self._reloader is None:
+            self._asked_early = True
+            return None
+        return self._reloader.request(trigger)
 
-    def _masks(self, new: Secret, old: Secret | None) -> None:
-        self.redactor.add(new.reveal())
-        if old is not None:
-            self.redactor.retire(old.reveal())
+    async def _reload(self) -> dict[str, Any]:
+        asked = self.reload("admin")
+        if asked is not None:
+            # The one who asked may leave; the reload goes on.
+            await asyncio.wait([asked])
+        return self._status()
 
-    def _refused(self, listener: str) -> None:
-        counts = self.tallies.refused_connections
-        counts[listener] = counts.get(listener, 0) + 1
+    def _applied(self) -> None:
+        """Settings that are nobody's in particular."""
+        running, admin = self._parts, self.admin
+        config = running.state.config
+        running.log_access(config.log.access)
+        if self._log_setup:
+            logging.getLogger().setLevel(config.log.level.upper())
+        if admin is not None and admin.bind != config.admin.bind:
+            log.warning("admin.bind: takes effect with a restart", extra={"event": "config_fault"})
+
+    def _status(self) -> dict[str, Any]:
+        return {} if self._reloader is None else self._reloader.status()
+
+    def _is_ready(self) -> bool:
+        return self._ready
 
     # Stopping.
 
     async def drain(self) -> None:
-        """Stop accepting, let calls under way finish within `drain_timeout`, then stop."""
-        compiled, _ = self._running()
-        log.info("draining", extra={"event": "draining", "calls": len(self._calls())})
-        await self.stop(drain_seconds=compiled.config.drain_timeout)
+        """Withdraw readiness, wait `drain_grace`, let calls finish within `drain_timeout`, then stop."""
+        running = self._parts
+        self._ready = False
+        await self._end_reloads()
+        config = running.state.config
+        log.info("draining", extra={"event": "draining", "calls": len(running.calls())})
+        for listener in running.listeners.values():
+            listener.announce()
+        await asyncio.sleep(config.drain_grace)
+        await self.stop(drain_seconds=config.drain_timeout)
 
     async def stop(self, drain_seconds: float) -> None:
         """Stop everything; calls still under way after `drain_seconds` are cut off."""
         self._ready = False
-        for listener in self.listeners.values():
+        await self._end_reloads()
+        running = self._parts
+        for listener in running.listeners.values():
             listener.drain()
         try:
             async with asyncio.timeout(max(drain_seconds, 0.05)):
-                await asyncio.gather(*(listener.drained() for listener in self.listeners.values()))
+                await asyncio.gather(*(listener.drained() for listener in running.all_listeners))
         except TimeoutError:
-            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(self._calls())})
-        calls = self._calls()
-        for listener in self.listeners.values():
+            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(running.calls())})
+        calls = running.calls()
+        for listener in running.all_listeners:
             listener.abort()
         if calls:
             await asyncio.wait(calls, timeout=5)
-        await self._close()
-
-    def _calls(self) -> list[asyncio.Task[None]]:
-        return [task for listener in self.listeners.values() for task in listener.calls()]
-
-    async def _close(self) -> None:
-        if self._compiled is not None:
-            for check in self._compiled.checks.values():
-                check.close()
-            for upstream in self._compiled.upstreams.values():
-                upstream.close()
         if self.admin is not None:
             await self.admin.stop()
-        if self._compiled is not None:
-            await self._compiled.tokens.close()
-        if self.secrets is not None:
-            await self.secrets.close()
-        if self._observer is not None and self._observer.access_log is not None:
-            self._observer.access_log.flush()
-        if self._wheel is not None:
-            self._wheel.close()
+        await running.close()
 
-    # What the metrics ask.
+    async def _end_reloads(self) -> None:
+        reloader, self._reloader = self._reloader, None
+        if reloader is not None:
+            await reloader.close()
 
-    def _registry(self) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        registry.register(
-            BrokerCollector(
-                self.tallies,
-                self._upstreams,
-                self._certificates,
-                self._reviews,
-                self._secret_state,
-                tokens=self._token_state,
-            )
-        )
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        return registry
+    # The parts.
 
-    def _token_state(self) -> list[TokenState]:
-        compiled, _ = self._running()
-        return [TokenState(each.route, each.issuer.type, each.counts, each.expires) for each in compiled.tokens]
+    @property
+    def _parts(self) -> Running:
+        assert self._running is not None  # noqa: S101 - set by start
+        return self._running
 
-    def _upstreams(self) -> list[UpstreamState]:
-        compiled, _ = self._running()
-        return [
-            UpstreamState(
-                name,
-                sum(pool.idle for pool in upstream.all_pools),
-                sum(pool.busy for pool in upstream.all_pools),
-                upstream.stats.handshakes,
-                upstream.stats.retries,
-                upstream.circuits(),
-                compiled.registry.waiting(("upstream", name)),
-            )
-            for name, upstream in compiled.upstreams.items()
-        ]
+    @property
+    def listeners(self) -> dict[str, Listener]:
+        """Those that accept, by name."""
+        return self._parts.listeners
 
-    def _secret_state(self) -> SecretState:
-        if self.secrets is None:
-            return SecretState({}, [])
-        return SecretState(self.secrets.counts, self.secrets.ages())
+    @property
+    def redactor(self) -> Redactor:
+        """Masks every known secret."""
+        return self._parts.redactor
 
-    def _certificates(self) -> list[CertificateDate]:
-        compiled, _ = self._running()
-        return [
-            CertificateDate(f"listener:{name}", certificate.subject, certificate.not_after.timestamp())
-            for name, store in compiled.stores.items()
-            for certificate in store.certificates
-        ]
+    @property
+    def tallies(self) -> Tallies:
+        """All counts."""
+        return self._parts.tallies
 
-    def _reviews(self) -> list[ReviewDate]:
-        compiled, _ = self._running()
-        dates = ((name, review_timestamp(upstream)) for name, upstream in compiled.config.upstreams.items())
-        return [ReviewDate(name, date) for name, date in dates if date is not None]
+    @property
+    def secrets(self) -> SecretStore:
+        """Where secrets are kept current."""
+        return self._parts.store
 
+    @property
+    def _compiled(self) -> Compiled:
+        return self._parts.state
 
-def server(table: RouteTable, observer: Observer) -> Serve:
-    """What a listener does with a call: a task for each."""
-    loop = asyncio.get_running_loop()
-
-    def start(exchange: Exchange) -> None:
-        exchange.task = loop.create_task(serve(exchange, table, observer))
-
-    return start
-
-
-def reason(error: OSError) -> str:
-    """An `OSError` in words: the event loop wraps the system's in its own."""
-    return os.strerror(error.errno).lower() if error.errno else str(error)
-
-
-def calm_collector() -> None:
-    """Keep the garbage collector away from what lives as long as the process; calls leave next to no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    @property
+    def _observer(self) -> Observer:
+        return self._parts.observer
 
 
 def raise_descriptor_limit() -> None:

@@ -1,16 +1,19 @@
 """From the configuration to plans: everything that can be decided before the first call is decided here."""
 
 import ssl
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time
+from dataclasses import replace
 
 from broker.callers.authenticate import any_of, public
 from broker.callers.build import build_callers, build_slowing
 from broker.callers.slowing import Slowing
 from broker.callers.verdict import CallerCheck
+from broker.compile_carry import Before, settle
 from broker.compile_credentials import Credentialed, with_credentials
-from broker.compile_http import make_upstream, manner_of
+from broker.compile_http import make_upstream
 from broker.compile_policy import guard, make_gate, with_retries
+from broker.compile_upstream import upstream_settings, upstream_tls
+from broker.compiled import Compiled, CompileError
+from broker.config.faults import Loc
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.alarms import AlarmWheel
@@ -18,61 +21,43 @@ from broker.core.message import normal
 from broker.core.plan import RoutePlan
 from broker.core.ports import Reference, SecretResolver, SecretSource
 from broker.core.secret import Secret, SecretPending, SecretUnavailable
-from broker.credentials.oauth2_shared import TokenStore
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
-from broker.policy.registry import Registry
 from broker.rewrite.request import request_prefixes
 from broker.routing.conditions import Conditions
 from broker.routing.table import RouteTable, Rule
 from broker.secretstore.store import SecretStore
-from broker.tls.engine import ClientTls
-from broker.tls.engines import EngineError, client_tls
-from broker.tls.profiles import options_of, requires_close_notify
-from broker.upstream.origin import Origin, UpstreamSettings
+from broker.tls.engines import EngineError
+from broker.upstream.origin import Origin
 from broker.upstream.send import Upstream
 
-
-class CompileError(Exception):
-    """A configuration that is right on paper but cannot be put to work; one line for each reason."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__("\n".join(reasons))
-        self.reasons = reasons
+__all__ = ["CompileError", "Compiled", "compile_config", "make_plan", "make_rule"]
 
 
-@dataclass(slots=True)
-class Compiled:
-    """A configuration put to work."""
+def compile_config(
+    config: Config, wheel: AlarmWheel, store: SecretStore | None = None, before: Before | None = None
+) -> Compiled:
+    """Compile all of it, or raise `CompileError` with every reason; without a `store`, secrets stay as they are now.
 
-    config: Config
-    tables: dict[str, RouteTable]
-    stores: dict[str, CertificateStore]
-    upstreams: dict[str, Upstream]
-    plans: list[RoutePlan]
-    secrets: list[Secret] = field(repr=False)
-    tokens: TokenStore = field(repr=False)
-    """Tokens that credentials get from somewhere, shared by routes."""
-    checks: dict[str, CallerCheck] = field(default_factory=dict, repr=False)
-    """Who may call, by name."""
-    registry: Registry = field(default_factory=Registry, repr=False)
-    """Buckets, bulkheads and breakers by name."""
-
-
-def compile_config(config: Config, wheel: AlarmWheel, store: SecretStore | None = None) -> Compiled:
-    """Compile all of it, or raise `CompileError` with every reason; without a `store`, secrets stay as they are now."""
-    return _Compiler(config, wheel, store or SecretStore(config.secrets)).run()
+    `before`: what is running, of which everything goes on that is as it was. Nothing of it is changed, and no event
+    loop is needed, where the store follows all references already.
+    """
+    return _Compiler(config, wheel, store or SecretStore(config.secrets), before or Before()).run()
 
 
 class _Compiler:
-    def __init__(self, config: Config, wheel: AlarmWheel, store: SecretStore) -> None:
+    def __init__(self, config: Config, wheel: AlarmWheel, store: SecretStore, before: Before) -> None:
         self._config = config
         self._secret_store = store
-        self._tokens = TokenStore()
-        self._registry = Registry()
+        self._before = before
+        self._tokens = before.tokens(config)
+        self._registry = before.registry()
         self._wheel = wheel
         self._reasons: list[str] = []
+        self._places: list[Loc] = []
+        self._credentialed: dict[str, Credentialed] = {}
         self._slowing = {
-            name: build_slowing(listener.limits.failed_callers) for name, listener in config.listeners.items()
+            name: before.slowing(config, name) or build_slowing(listener.limits.failed_callers)
+            for name, listener in config.listeners.items()
         }
         self._secrets: list[Secret] = []
         self._resolve = self._remembering(store.resolve)
@@ -85,12 +70,26 @@ class _Compiler:
             for name, upstream in config.upstreams.items()
             if (made := self._upstream(name, upstream)) is not None
         }
-        checks = build_callers(config.callers, self._source, self._caller_failed)
+        checks = build_callers(config.callers, self._source, self._caller_failed, self._before.checks(config))
         plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
         if self._reasons:
-            raise CompileError(self._reasons)
+            raise CompileError(self._reasons, self._places)
+        self._before.inherit(checks)
+        settle(self._registry)
         return Compiled(
-            config, self._tables(plans), stores, upstreams, plans, self._secrets, self._tokens, checks, self._registry
+            config,
+            self._tables(plans),
+            stores,
+            upstreams,
+            plans,
+            self._secrets,
+            self._tokens,
+            checks,
+            self._registry,
+            self._slowing,
+            self._credentialed,
+            {name: self._hosts(name) for name in config.listeners},
+            self._before.files,
         )
 
     def _remembering(self, resolve: SecretResolver) -> SecretResolver:
@@ -101,44 +100,61 @@ class _Compiler:
 
         return remember
 
+    def _fail(self, loc: Loc, reason: str) -> None:
+        self._reasons.append(reason)
+        self._places.append(loc)
+
     def _store(self, name: str) -> CertificateStore | None:
+        carried = self._before.certificates(self._config, name)
+        if carried is not None:
+            return carried
         tls = self._config.listeners[name].tls
         served: list[ServedCertificate] = []
         for index, certificate in enumerate(tls.certificates):
             try:
                 served.append(load_certificate(certificate.chain, certificate.key, tls.client_ca, tls.asks_for))
             except (OSError, ssl.SSLError, ValueError) as error:
-                self._reasons.append(f"listeners.{name}.tls.certificates[{index}]: {error}")
-        hosts = [
-            route.match.host
-            for route in self._config.routes
-            if route.match.host is not None and self._config.listener_of(route) == name
-        ]
-        return CertificateStore(served, hosts) if len(served) == len(tls.certificates) else None
+                loc = ("listeners", name, "tls", "certificates", index)
+                self._fail(loc, f"listeners.{name}.tls.certificates[{index}]: {error}")
+        return CertificateStore(served, self._hosts(name)) if len(served) == len(tls.certificates) else None
+
+    def _hosts(self, name: str) -> frozenset[str]:
+        routes = self._config.routes
+        mine = [route.match.host for route in routes if self._config.listener_of(route) == name]
+        return frozenset(host for host in mine if host is not None)
 
     def _upstream(self, name: str, config: UpstreamConfig) -> Upstream | None:
-        try:
-            tls = upstream_tls(config)
-        except EngineError as error:
-            self._reasons.append(f"upstreams.{name}.tls.{error.key}: {error}")
-            return None
-        origins = [Origin(target.host, target.port, target.authority.encode(), tls) for target in config.targets]
+        carried = self._before.upstream(config, name)
+        if carried is not None:
+            origins = [pool.origin for pool in carried.pools]
+        else:
+            try:
+                tls = upstream_tls(config)
+            except EngineError as error:
+                self._fail(("upstreams", name, "tls", error.key), f"upstreams.{name}.tls.{error.key}: {error}")
+                return None
+            origins = [Origin(each.host, each.port, each.authority.encode(), tls) for each in config.all_targets]
         made = make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
+        self._before.takes_over(made, name, carried)
         guard(made, config, self._registry)
         return made
 
     def _caller_failed(self, name: str, reason: str) -> None:
-        self._reasons.append(f"callers.{name}: {reason}")
+        self._fail(("callers", name), f"callers.{name}: {reason}")
 
     def _plan(self, route: Route, upstreams: dict[str, Upstream], checks: dict[str, CallerCheck]) -> RoutePlan | None:
         upstream = upstreams.get(route.upstream)
         if upstream is None:
             return None
         try:
-            target = with_credentials(route, upstream, self._source, self._tokens)
+            before = self._before.credentialed(route, self._config.upstreams[route.upstream])
+            target = with_credentials(route, upstream, self._source, self._tokens, before)
         except (SecretUnavailable, ValueError) as error:
-            self._reasons.append(f"routes.{route.name}.credentials: {error}")
+            index = self._config.routes.index(route)
+            self._fail(("routes", index, "credentials"), f"routes.{route.name}.credentials: {error}")
             return None
+        if route.credentials is not None:
+            self._credentialed[route.name] = target
         patient = with_retries(
             target.upstream, upstream, self._config.upstreams[route.upstream], route.upstream, self._registry
         )
@@ -224,33 +240,3 @@ def _host_header(setting: str) -> bytes | None:
     if setting == "target":
         return None
     return b"" if setting == "caller" else setting.encode()
-
-
-def upstream_tls(config: UpstreamConfig) -> ClientTls | None:
-    """Hop 2's TLS; raises `EngineError` when no engine that is here can speak it, or a file of it cannot be read."""
-    if config.targets[0].scheme == "http":
-        return None
-    wanted = "auto" if config.tls is None else config.tls.engine
-    return client_tls(options_of(config.tls), wanted)
-
-
-def upstream_settings(config: UpstreamConfig) -> UpstreamSettings:
-    """Deadlines and pool of an upstream."""
-    times = config.timeouts
-    return UpstreamSettings(
-        connect=times.connect,
-        first_byte=times.first_byte,
-        idle=times.idle,
-        write=times.write,
-        require_close_notify=requires_close_notify(config.tls),
-        pool_idle=config.pool.idle,
-        pool_size=config.pool.size,
-        http=manner_of(config.http),
-    )
-
-
-def review_timestamp(config: UpstreamConfig) -> float | None:
-    """When an upstream's weak TLS is looked at again, in seconds since the epoch (midnight UTC)."""
-    if config.tls is None or config.tls.review_by is None:
-        return None
-    return datetime.combine(config.tls.review_by, time(), UTC).timestamp()

@@ -1,14 +1,12 @@
 """From limits in the configuration to the gate that a route's calls pass."""
 
-import logging
 from math import inf
 
 from broker.compile_credentials import LIMITS
+from broker.compile_targets import choose_targets
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.plan import UpstreamPort
-from broker.policy.breaker import OnChange
-from broker.policy.breaker_settings import BreakerSettings, State
 from broker.policy.bulkhead import Bulkhead, BulkheadSettings
 from broker.policy.fair_queue import Priority
 from broker.policy.gate import Gate, Meter
@@ -16,8 +14,6 @@ from broker.policy.registry import Registry
 from broker.policy.retry import Backoff
 from broker.upstream.retrying import RetryingUpstream, RetrySettings
 from broker.upstream.send import Upstream
-
-log = logging.getLogger(__name__)
 
 
 def make_gate(config: Config, route: Route, registry: Registry) -> Gate | None:
@@ -48,6 +44,7 @@ def make_gate(config: Config, route: Route, registry: Registry) -> Gate | None:
         priorities,
         registry.pauses,
         route.upstream,
+        route.name,
     )
 
 
@@ -84,32 +81,6 @@ def with_retries(
 
 
 def guard(upstream: Upstream, config: UpstreamConfig, registry: Registry) -> None:
-    """Give an upstream its circuit breakers, one for each target, and the pauses that it may ask for."""
+    """Give an upstream the choice among its targets with all that watches over them, and the pauses it may ask for."""
     upstream.pauses = registry.pauses
-    breaker = config.circuit_breaker
-    if breaker is None:
-        return
-    settings = BreakerSettings(
-        failures=breaker.failures,
-        share=breaker.share or 0.0,
-        window=breaker.window,
-        calls=breaker.calls,
-        open_for=breaker.open_for,
-        probes=breaker.probes,
-    )
-    upstream.breakers = [
-        registry.breaker(("target", upstream.name, str(target)), settings, _told(upstream.name, str(target)))
-        for target in config.targets
-    ]
-
-
-def _told(upstream: str, target: str) -> OnChange:
-    def told(old: State, new: State, why: str) -> None:
-        log.warning(
-            "circuit %s: %s",
-            new.label,
-            why,
-            extra={"event": "circuit", "upstream": upstream, "target": target, "was": old.label, "is": new.label},
-        )
-
-    return told
+    choose_targets(upstream, config, registry)

@@ -36,11 +36,21 @@ Hold = Callable[[Reference], Held]
 """Where the secret of a reference comes from; raises `SecretUnavailable`."""
 
 
-def build_callers(callers: Mapping[str, Any], hold: Hold, failed: Callable[[str, str], None]) -> dict[str, CallerCheck]:
-    """The checks of all callers by name, but for those that `failed` is told of: name and reason."""
-    found: dict[str, CallerCheck] = {}
+def build_callers(
+    callers: Mapping[str, Any],
+    hold: Hold,
+    failed: Callable[[str, str], None],
+    before: Mapping[str, CallerCheck] | None = None,
+) -> dict[str, CallerCheck]:
+    """The checks of all callers by name, but for those that `failed` is told of: name and reason.
+
+    `before`: checks that need not be built, because they go on.
+    """
+    found: dict[str, CallerCheck] = dict(before or {})
     # Those that are made of others come behind them.
     for name, caller in sorted(callers.items(), key=lambda entry: isinstance(entry[1], AllOfCaller)):
+        if name in found:
+            continue
         try:
             if not isinstance(caller, AllOfCaller):
                 found[name] = build_caller(name, caller, hold)

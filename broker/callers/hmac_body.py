@@ -29,7 +29,7 @@ class HmacCheck:
         self._secret = secret
         self._window = window
         # A time may be ahead by the window, and is good for another one.
-        self._replays = Replays(2 * window) if once else None
+        self.replays = Replays(2 * window) if once else None
         self._bodies = BodyHolder(max_body, max_body * _TOTAL)
         self._challenges = (f'HMAC realm="broker", header="{form.header.decode()}"',)
         self._absent = Verdict(Finding.ABSENT, self._challenges)
@@ -44,7 +44,7 @@ class HmacCheck:
             return self._absent
         if signed.timestamp is not None and abs(time() - signed.timestamp) > self._window:
             return self._wrong("The timestamp is too far from the broker's clock.")
-        if self._replays is not None and self._replays.full:
+        if self.replays is not None and self.replays.full:
             return Verdict(Finding.UNKNOWN, error=BrokerError("rate_limited", headers=(("Retry-After", "1"),)))
         if exchange.body is None:
             return self._compare(signed, ())
@@ -62,7 +62,7 @@ class HmacCheck:
             found |= hmac.compare_digest(digest, shown)
         if not found:
             return self._wrong("The signature does not fit.")
-        if self._replays is not None and self._replays.seen(digest):
+        if self.replays is not None and self.replays.seen(digest):
             return self._wrong("The signature was used before.")
         return ADMITTED
 
@@ -71,9 +71,9 @@ class HmacCheck:
 
     def inherit(self, before: "HmacCheck") -> None:
         """Go on with what another one remembers: a reload must let no signature through twice."""
-        if self._replays is not None and before._replays is not None:
-            before._replays.stretch(2 * self._window)
-            self._replays = before._replays
+        if self.replays is not None and before.replays is not None:
+            before.replays.stretch(2 * self._window)
+            self.replays = before.replays
 
     def close(self) -> None:
         """Nothing goes on."""

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from broker.callers.build import build_callers
 from broker.cli.common import add_config, load_or_complain
@@ -211,14 +212,39 @@ def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> No
     print("sent       (secrets masked)\n")
     authority = upstream.targets[0].authority.encode()
     text = request_head(exchange, plan, authority, Injection(masked(route).lines)).decode("utf-8", "replace")
-    for line in text.rstrip().split("\r\n"):
-        print(f"    {masked_line(line)}")
+    fields, parameters = proofs(config, route)
+    first, *lines = text.rstrip().split("\r\n")
+    print(f"    {masked_target(first, parameters)}")
+    for line in lines:
+        print(f"    {masked_line(line, PRIVATE | fields)}")
 
 
-def masked_line(line: str) -> str:
+def proofs(config: Config, route: Route) -> tuple[frozenset[str], frozenset[bytes]]:
+    """The fields and the parameters of the query in which the route's callers prove who they are."""
+    checks = build_callers(config.callers, mask, lambda *_: None)
+    shown = [checks[name] for name in ([] if route.callers == "public" else route.callers) if name in checks]
+    fields = frozenset[bytes]().union(*(check.consumed for check in shown))
+    return frozenset(name.decode() for name in fields), frozenset[bytes]().union(
+        *(check.consumed_query for check in shown)
+    )
+
+
+def masked_target(line: str, parameters: frozenset[bytes]) -> str:
+    """The request line, without the values of these parameters."""
+    method, target, version = line.split(" ")
+    path, mark, query = target.partition("?")
+    parts = [part.partition("=") for part in query.split("&")]
+    shown = [
+        f"{name}={MASK.decode()}" if unquote_to_bytes(name) in parameters else name + equals + value
+        for name, equals, value in parts
+    ]
+    return f"{method} {path}{mark}{'&'.join(shown)} {version}"
+
+
+def masked_line(line: str, private: frozenset[str] = PRIVATE) -> str:
     """A line of the head, without the caller's own secrets where they are passed on."""
     name, colon, value = line.partition(": ")
-    if not colon or name.lower() not in PRIVATE:
+    if not colon or name.lower() not in private:
         return line
     scheme, space, _ = value.partition(" ")
     shown = scheme + space if space and name.lower() == "authorization" else ""

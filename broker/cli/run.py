@@ -30,11 +30,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def serve(path: Path) -> int:
-    """Start, wait for a signal, drain. A second signal ends the process at once."""
+    """Start, wait for a signal, drain; a second one ends the process at once. SIGHUP reads the file again."""
     app = App(path)
+    loop = asyncio.get_running_loop()
+    # Before the start, which reads the file anyway: by default the signal ends the process.
+    loop.add_signal_handler(signal.SIGHUP, app.reload, "SIGHUP")
     await app.start()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
         if stop.is_set():

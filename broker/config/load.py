@@ -16,7 +16,7 @@ from broker.config.model import Config
 from broker.config.nodes import Reader, line_of
 from broker.config.translate import problems_of
 
-__all__ = ["ConfigError", "Fault", "check", "examine", "examine_text", "load", "parse_config", "usable"]
+__all__ = ["ConfigError", "Fault", "check", "examine", "examine_text", "load", "parse_config", "place", "usable"]
 
 Check = Callable[[Draft], Iterable[Problem]]
 _ALL: Final[Sequence[Check]] = (*PURE_CHECKS, *FILE_CHECKS)
@@ -69,6 +69,20 @@ def usable(config: Config | None, faults: list[Fault]) -> Config:
     if errors or config is None:
         raise ConfigError(errors)
     return config
+
+
+def place(path: Path, problems: Iterable[Problem]) -> list[Fault]:
+    """Problems that showed only when the configuration was put to work, each with its line in the file."""
+    try:
+        root: yaml.Node | None = compose(_read(path), str(path))
+    except ConfigError:
+        root = None
+    return [
+        _place(problem, root, str(path))
+        if root is not None
+        else Fault(str(path), 1, render_path(problem.loc), problem.message)
+        for problem in problems
+    ]
 
 
 def _read(path: Path) -> bytes:

@@ -34,6 +34,15 @@ class Alarm:
         """Turn it off; the wheel forgets it when its slot comes up."""
         self.due = inf
 
+    def end(self) -> None:
+        """Turn it off for good: until its slot comes up the wheel keeps the alarm, but not whose it was."""
+        self.due = inf
+        self.callback = _nothing
+
+
+def _nothing() -> None:
+    """What happens when an alarm rings that was ended."""
+
 
 class AlarmWheel:
     """Files alarms by due time in slots of one tick; one timer of the event loop serves them all."""

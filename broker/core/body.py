@@ -83,7 +83,9 @@ class Body:
         return held[0] if len(held) == 1 else b"".join(held)
 
     def drain(self, sink: BodySink) -> None:
-        """Hand `sink` what is held and all that comes."""
+        """Hand `sink` what is held and all that comes; once, for what was drained is gone."""
+        if self._sink is not None:
+            raise RuntimeError("this body was drained before")
         self._sink = sink
         self.resume()
         held, self._held = self._held, []
@@ -108,6 +110,11 @@ class Body:
 
     def abandon(self) -> None:
         """Nobody takes the rest: a source that holds something for this body alone gives it back."""
+
+    @property
+    def drained(self) -> bool:
+        """Whether somebody took it already, or takes it."""
+        return self._sink is not None
 
     @property
     def paused(self) -> bool:

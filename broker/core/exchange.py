@@ -90,6 +90,7 @@ class Exchange:
         "held",
         "interruption",
         "listener",
+        "original",
         "plan",
         "refusal",
         "request_id",
@@ -117,6 +118,8 @@ class Exchange:
         self.request_id = ""
         self.refusal: BrokerError | None = None
         """Why the request was refused before it could be routed."""
+        self.original: Exchange | None = None
+        """The call itself, where this is a copy with another body."""
         self.interruption: BaseException | None = None
         """Why the task that serves the call was cancelled."""
         self.task: asyncio.Task[None] | None = None
@@ -134,6 +137,11 @@ class Exchange:
         """Event-loop time in seconds by which the whole call has to be over."""
         self.held: list[Place] = []
         """Places among the calls under way, which are given back when the last byte of the answer is out."""
+
+    @property
+    def cut_by(self) -> BaseException | None:
+        """Why the call was ended from outside, asked of a copy too."""
+        return self.interruption if self.original is None else self.original.interruption
 
     @property
     def body_pending(self) -> bool:

@@ -57,6 +57,10 @@ def build_injector(
         raise ValueError(f"{names} cannot be combined: each of them answers the upstream's challenges")
     if len(injectors) < 2:
         return injectors[0] if injectors else None
+    named = [field for one in injectors for field in one.fields]
+    twice = sorted({field.decode() for field in named if named.count(field) > 1})
+    if twice:
+        raise ValueError(f"more than one of them sets the header {', '.join(twice)}")
     last = conversing[0] if conversing else constant.pop()
     return Combined(constant, last)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
+from broker.core.secret_forms import secret_forms
 from broker.credentials.flow import MASK, CredentialUnavailable
 from broker.credentials.tokens import Grant
 
@@ -51,10 +52,9 @@ def read_grant(where: str, answer: TokenAnswer, lifetime: float | None, secrets:
 def said(text: object, secrets: Collection[bytes]) -> str:
     """Somebody else's words, fit for a line of the log."""
     plain = text if isinstance(text, str) else ""
-    for secret in secrets:
-        shown = secret.decode("utf-8", "replace")
-        if shown:
-            plain = plain.replace(shown, MASK.decode())
+    # All forms of all secrets, the longest first, before anything is cut off: half a secret nobody would know again.
+    for shown in sorted(set().union(*map(secret_forms, secrets)), key=len, reverse=True):
+        plain = plain.replace(shown, MASK.decode()) if shown else plain
     line = " ".join("".join(char if char.isprintable() else " " for char in plain[:4096]).split())
     return line if len(line) <= _MOST_TEXT else line[:_MOST_TEXT] + "…"
 

@@ -68,7 +68,8 @@ def read_key(certificate: bytes | None, key: bytes | None, passphrase: bytes | N
 def _pfx(data: bytes, passphrase: bytes | None) -> SigningKey:
     try:
         private, leaf, _ = pkcs12.load_key_and_certificates(data, passphrase)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # TypeError: of a passphrase that is not UTF-8.
         hint = "the passphrase is wrong, or it is" if passphrase else "it needs a `passphrase`, or is"
         raise SecretUnavailable(f"the certificate cannot be opened: {hint} neither PKCS#12 nor PEM") from None
     if private is None or leaf is None:

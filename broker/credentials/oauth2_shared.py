@@ -77,33 +77,33 @@ class TokenStore:
     def __init__(self, pace: Pace | None = None, before: "TokenStore | None" = None) -> None:
         """`before`: whose tokens are gone on with, where the credentials are the same."""
         self._pace = pace or Pace()
-        self._tokens: dict[str, SharedToken] = {}
+        self.tokens: dict[str, SharedToken] = {}
         self._routes: dict[str, str] = {}
-        self._before = {} if before is None else before._tokens
+        self._before = {} if before is None else before.tokens
 
     def share(self, key: str, route: str, make: Callable[[], Issuer]) -> SharedToken:
         """The token under `key`; the first `route` to ask for it is the one under which it is counted."""
         self.keep(key, route)
-        token = self._tokens.get(key)
+        token = self.tokens.get(key)
         if token is None:
-            token = self._tokens[key] = SharedToken(make(), route, self._pace)
+            token = self.tokens[key] = SharedToken(make(), route, self._pace)
             self._routes[key] = route
         return token
 
     def keep(self, key: str, route: str) -> None:
         """Go on with the token that there was under `key`, if there was one."""
-        if key in self._before and key not in self._tokens:
-            self._tokens[key] = self._before[key]
+        if key in self._before and key not in self.tokens:
+            self.tokens[key] = self._before[key]
             self._routes[key] = route
 
     def settle(self) -> None:
         """These are the tokens in use now: each counts for its first route, and those before are let go of."""
-        for key, token in self._tokens.items():
+        for key, token in self.tokens.items():
             token.route = self._routes[key]
         self._before = {}
 
     def __iter__(self) -> Iterator[SharedToken]:
-        return iter(self._tokens.values())
+        return iter(self.tokens.values())
 
     async def close(self) -> None:
         """Give up what is under way, and let go of connections."""

@@ -55,6 +55,11 @@ class BodyWriter:
     def fail(self, error: Exception) -> None:
         self._broken(error)
 
+    @property
+    def size(self) -> int:
+        """How long the body is, as far as it has come."""
+        return self._body.size
+
     def drop(self) -> None:
         """The connection is gone, or the message given up."""
         self._body.abandon()

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -20,6 +21,8 @@ class ServedCertificate:
     names: tuple[str, ...]
     subject: str
     not_after: datetime
+    client_ca: bytes = b""
+    """Digest of the CAs that callers' certificates must come from; empty where none are asked for."""
 
 
 def load_certificate(chain: Path, key: Path, client_ca: Path | None, asks_for: str = "required") -> ServedCertificate:
@@ -30,6 +33,7 @@ def load_certificate(chain: Path, key: Path, client_ca: Path | None, asks_for: s
         names=tuple(_names(leaf)),
         subject=leaf.subject.rfc4514_string(),
         not_after=leaf.not_valid_after_utc,
+        client_ca=sha256(client_ca.read_bytes()).digest() if client_ca is not None and asks_for != "off" else b"",
     )
 
 
@@ -47,6 +51,7 @@ class CertificateStore:
     def __init__(self, certificates: list[ServedCertificate], hosts: Iterable[str]) -> None:
         """`hosts`: further names that callers may ask for, exact or `*.…`, from the routes."""
         self.certificates = certificates
+        self.client_ca = certificates[0].client_ca
         self._exact: dict[str, ssl.SSLContext] = {}
         self._default = certificates[0].context
         self.hosts = frozenset(hosts)
@@ -55,11 +60,6 @@ class CertificateStore:
                 self._exact.setdefault(name, certificate.context)
         for certificate in certificates:
             certificate.context.sni_callback = self._choose
-
-    def close(self) -> None:
-        """No handshake begins any more: let the contexts go, which the callbacks would hold in a circle."""
-        for certificate in self.certificates:
-            certificate.context.sni_callback = None
 
     def engine(self) -> "ServerEngine":
         """The TLS engine for a new connection."""

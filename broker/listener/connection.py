@@ -7,6 +7,7 @@ from math import inf
 from time import monotonic
 from typing import Protocol
 
+from broker.config.listeners import ListenerTimeouts
 from broker.core.alarms import Alarm, AlarmWheel
 from broker.core.body import Body
 from broker.core.errors import BrokerError
@@ -63,6 +64,7 @@ class ServerConnection(SecureStream):
         "_current",
         "_deadlines",
         "_host",
+        "_last",
         "_loop",
         "_parser",
         "_phase",
@@ -84,6 +86,7 @@ class ServerConnection(SecureStream):
         self._alarm = Alarm(self._ring)
         self._deadlines = deadlines
         self._phase = Phase.HANDSHAKE
+        self._last = False
         self._current: Exchange | None = None
         self._receiving: Exchange | None = None
         self._queue: deque[Exchange] = deque()
@@ -132,7 +135,7 @@ class ServerConnection(SecureStream):
             self._current.interrupt(CallerGone())
 
     def lost(self, error: Exception | None) -> None:
-        self._alarm.cancel()
+        self._alarm.end()
         self._queue.clear()
         receiving = self._receiving
         if receiving is not None and receiving.body is not None:
@@ -240,7 +243,7 @@ class ServerConnection(SecureStream):
         self._deadlines.end_call()
         if self.closing:
             return
-        if exchange.close or exchange.body_pending or (self._host.draining and not self._queue):
+        if exchange.close or exchange.body_pending or (self.last and not self._queue):
             self._finish(exchange)
             return
         if self._queue:
@@ -268,6 +271,15 @@ class ServerConnection(SecureStream):
         if self._current is None and self._phase is not Phase.HEAD:
             self.close()
 
+    def reconfigured(self, timeouts: ListenerTimeouts, *, ends: bool) -> None:
+        """The listener has other settings; `ends`: the next answer is the last of this connection."""
+        self._deadlines.settings = timeouts
+        trusted = self._host.trusts(self.peer)
+        if self._current is None:
+            self.peer_trusted = trusted
+        # A call under way is judged by one and the same rule from its begin to its end.
+        self._last = self._last or ends or trusted != self.peer_trusted
+
     # What the pipeline calls.
 
     @property
@@ -279,7 +291,7 @@ class ServerConnection(SecureStream):
 
     @property
     def last(self) -> bool:
-        return self._host.draining
+        return self._host.draining or self._last
 
     def pin(self, name: str, what: Closable) -> None:
         pins = self.pins = self.pins or {}

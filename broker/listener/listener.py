@@ -3,8 +3,8 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 from broker.config.model import Listener as ListenerConfig
 from broker.core.alarms import AlarmWheel
@@ -15,6 +15,7 @@ from broker.listener.connection import ServerConnection
 from broker.listener.timeouts import Deadlines
 
 Serve = Callable[[Exchange], None]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 BACKLOG = 4096
 
 
@@ -30,20 +31,35 @@ class Listener:
         wheel: AlarmWheel,
         refused: Callable[[str], None],
     ) -> None:
-        self.name = name
         self.wheel = wheel
-        self.serve = serve
-        self.limits = HeadLimits(config.limits.header_bytes, config.limits.headers)
-        self.body_rate = config.limits.body_rate
         self.draining = False
-        self.certificates = certificates
-        self._config = config
         self._refused = refused
         self._connections: set[ServerConnection] = set()
+        self._set(name, config, certificates, serve)
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
         self._empty.set()
-        self.trusts = lru_cache(maxsize=4096)(self._trusts)
+
+    def _set(self, name: str, config: ListenerConfig, certificates: CertificateStore, serve: Serve) -> None:
+        self.name = name
+        self.config = config
+        self.certificates = certificates
+        self.serve = serve
+        self.limits = HeadLimits(config.limits.header_bytes, config.limits.headers)
+        self.body_rate = config.limits.body_rate
+        self.trusts = lru_cache(maxsize=4096)(partial(_trusts, config.trusted_proxies))
+
+    def reconfigure(self, name: str, config: ListenerConfig, certificates: CertificateStore, serve: Serve) -> None:
+        """Go on under other settings: new calls are served by `serve`, new handshakes see the new certificates.
+
+        Calls under way end as they began. Connections stay, but for those whose certificate was asked for on other
+        terms: their next answer is the last.
+        """
+        terms = _terms(self.certificates, self.config)
+        self._set(name, config, certificates, serve)
+        changed = terms != _terms(certificates, config)
+        for connection in self._connections:
+            connection.reconfigured(config.timeouts, ends=changed)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -59,16 +75,16 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and accept. Raises `OSError` when the address cannot be had."""
-        bind = self._config.bind
+        bind = self.config.bind
         self._server = await asyncio.get_running_loop().create_server(
             self._accept, bind.host, bind.port, backlog=BACKLOG, reuse_address=True
         )
 
     def _accept(self) -> asyncio.Protocol:
-        if len(self._connections) >= self._config.limits.connections:
+        if len(self._connections) >= self.config.limits.connections:
             self._refused(self.name)
             return _Refusal()
-        connection = ServerConnection(self, self.certificates.engine(), Deadlines(self._config.timeouts))
+        connection = ServerConnection(self, self.certificates.engine(), Deadlines(self.config.timeouts))
         self._connections.add(connection)
         self._empty.clear()
         return connection
@@ -79,13 +95,9 @@ class Listener:
         if not self._connections:
             self._empty.set()
 
-    def _trusts(self, peer: str) -> bool:
-        networks = self._config.trusted_proxies
-        if not networks or not peer:
-            return False
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in networks)
+    def announce(self) -> None:
+        """Take what comes, but let each answer say that it is the last of its connection."""
+        self.draining = True
 
     def drain(self) -> None:
         """Accept no more; idle connections close now, busy ones after the call under way."""
@@ -107,6 +119,19 @@ class Listener:
         """Reset what is left."""
         for connection in list(self._connections):
             connection.abort()
+
+
+def _trusts(networks: Sequence[Network], peer: str) -> bool:
+    if not networks or not peer:
+        return False
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)
+
+
+def _terms(certificates: CertificateStore, config: ListenerConfig) -> tuple[str, bytes]:
+    """Whose certificates callers have to show."""
+    return config.tls.asks_for, certificates.client_ca
 
 
 class _Refusal(asyncio.Protocol):

@@ -78,7 +78,12 @@ class BrokerCollector(Collector):
             "broker_circuit_state", "0 closed, 1 half-open, 2 open.", labels=["upstream", "target"]
         )
         waiting = GaugeMetricFamily("broker_upstream_calls_waiting", "Calls in the queue.", labels=["upstream"])
+        healthy = GaugeMetricFamily(
+            "broker_upstream_target_healthy", "Whether a target is usable.", labels=["upstream", "target"]
+        )
         for upstream in self._upstreams():
+            for target, usable in upstream.healthy.items():
+                healthy.add_metric([upstream.name, target], float(usable))
             waiting.add_metric([upstream.name], upstream.waiting)
             for target, state in upstream.circuits.items():
                 circuits.add_metric([upstream.name, target], state)
@@ -88,7 +93,7 @@ class BrokerCollector(Collector):
                 handshakes.add_metric([upstream.name, protocol, cipher], count)
             for reason, count in upstream.retries.items():
                 retries.add_metric([upstream.name, reason], count)
-        yield from (duration, connections, handshakes, retries, circuits, waiting)
+        yield from (duration, connections, handshakes, retries, circuits, healthy, waiting)
 
     def _dates(self) -> Iterator[Metric]:
         expiry = GaugeMetricFamily(

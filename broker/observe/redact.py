@@ -1,11 +1,11 @@
 """Masks every known secret wherever text leaves the process."""
 
-import json
 import re
-from base64 import b64encode
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable
+from itertools import groupby
 
-_SHORTEST = 4
+from broker.core.secret_forms import SHORTEST, secret_forms
+
 _RETIRED = 100
 """How many secrets out of use are still masked: lines about them may come late."""
 MASK = "***"
@@ -23,9 +23,9 @@ class Redactor:
         """Mask this from now on; very short values would mask ordinary words, and are left out."""
         if secret in self._retired:
             self._retired.remove(secret)
-        if secret in self._forms or len(secret.decode("utf-8", "replace")) < _SHORTEST:
+        if secret in self._forms or len(secret.decode("utf-8", "replace")) < SHORTEST:
             return
-        self._forms[secret] = _forms(secret)
+        self._forms[secret] = secret_forms(secret)
         self._compile()
 
     def retire(self, secret: bytes) -> None:
@@ -42,26 +42,11 @@ class Redactor:
         return self._pattern.sub(MASK, text) if self._pattern is not None else text
 
     def _compile(self) -> None:
-        longest_first = sorted(set().union(*self._forms.values()), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._pattern = re.compile(_any_of(set().union(*self._forms.values())))
 
 
-def _forms(secret: bytes) -> set[str]:
-    text = secret.decode("utf-8", "replace")
-    plain = {text, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(text)[1:-1]}
-    return plain | _base64_forms(secret)
-
-
-def _base64_forms(secret: bytes) -> set[str]:
-    """The secret in base64, also as the end of something longer such as `user:password`, at each of three offsets."""
-    forms = {b64encode(secret).decode()}
-    for offset in range(3):
-        # The first characters mix with what stands before the secret, the last ones with what stands behind it.
-        text = b64encode(bytes(offset) + secret).decode()
-        start, end = -(-offset * 8 // 6), (offset + len(secret)) * 8 // 6
-        forms.add(text[start:end])
-    forms |= {form.translate(_URL_SAFE) for form in forms}
-    return {form for form in forms if len(form) >= _SHORTEST}
-
-
-_URL_SAFE = str.maketrans("+/", "-_")
+def _any_of(forms: Iterable[str]) -> str:
+    """A pattern for the longest of them; by their first characters, as every call's path is searched."""
+    longest_first = sorted(forms, key=lambda form: (form[0], -len(form)))
+    begun = groupby(longest_first, key=lambda form: form[0])
+    return "|".join(f"{re.escape(first)}(?:{'|'.join(re.escape(form[1:]) for form in rest)})" for first, rest in begun)

@@ -17,6 +17,8 @@ class UpstreamState:
     """State of each target's circuit breaker: 0 closed, 1 half-open, 2 open."""
     waiting: int = 0
     """Calls that wait for their turn."""
+    healthy: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each target that is watched is usable."""
 
 
 @dataclass(frozen=True, slots=True)

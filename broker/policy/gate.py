@@ -49,6 +49,7 @@ class Gate:
         caller_priorities: Mapping[str, Priority],
         pauses: Pauses,
         upstream: str,
+        route: str,
     ) -> None:
         """`bulkheads`: in the order in which they are entered, the narrower first."""
         self._meters = meters
@@ -58,6 +59,7 @@ class Gate:
         self._caller_priorities = caller_priorities
         self._pauses = pauses
         self._upstream = upstream
+        self._route = route
 
     def priority_of(self, caller: str) -> Priority:
         """The caller's own priority counts, then the route's."""
@@ -66,7 +68,7 @@ class Gate:
     async def enter(self, exchange: Exchange) -> None:
         """Pass, after a wait if need be; raises `rate_limited` or `overloaded`, with a `Retry-After` that is true."""
         priority = self.priority_of(exchange.caller)
-        left = self._pauses.left(self._upstream)
+        left = self._paused(exchange.caller)
         if left:
             raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
         self._take(exchange.caller, priority)
@@ -74,6 +76,12 @@ class Gate:
             if not bulkhead.try_enter():
                 await bulkhead.enter(priority, exchange.due)
             exchange.held.append(bulkhead)
+
+    def _paused(self, caller: str) -> float:
+        pauses = self._pauses
+        if not len(pauses):
+            return 0.0
+        return max(pauses.left((self._upstream,)), pauses.left((self._upstream, self._route, caller)))
 
     def _take(self, caller: str, priority: Priority) -> None:
         own = self._caller_meters.get(caller)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+OnHealth = Callable[[bool, str], None]
+"""(whether it is usable now, why in words) for logs."""
+
 _LEAST_SHARE: Final = 0.05
 """Share of its weight with which a target comes back; with none at all it would never be tried."""
 
@@ -71,7 +74,7 @@ class Health:
         self,
         settings: HealthSettings,
         clock: Callable[[], float],
-        on_change: Callable[[bool, str], None] | None = None,
+        on_change: OnHealth | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -104,6 +107,10 @@ class Health:
             return 1.0
         return max(_LEAST_SHARE, 1.0 - missing / self._settings.slow_start)
 
+    def left(self) -> float:
+        """Seconds until it can be asked again: 0.0 when it can be now, `inf` when only the checks can tell."""
+        return max(0.0, self._until - self._clock()) if self._checks.up else inf
+
     def success(self) -> None:
         """A call succeeded."""
         if self._row or self._ejections:
@@ -125,15 +132,18 @@ class Health:
         if self._row >= settings.failures or (self._ejections and now < self._whole_at):
             self._eject(now)
 
-    def checked(self, ok: bool) -> bool:
-        """A check ended; whether that changed what the checks say."""
+    def ignored(self) -> None:
+        """A call says nothing about the target."""
+
+    def checked(self, ok: bool, why: str = "") -> bool:
+        """A check ended, `why` says what was wrong; whether that changed what the checks say."""
         if not self._checks.report(ok):
             return False
         if ok:
             self._row = self._ejections = 0
             self._until = now = self._clock()
             self._whole_at = now + self._settings.slow_start if self._settings.slow_start else -inf
-        self._tell(ok, "the checks succeeded" if ok else "the checks failed")
+        self._tell(ok, "the checks succeeded" if ok else f"the checks failed: {why}" if why else "the checks failed")
         return True
 
     def _eject(self, now: float) -> None:

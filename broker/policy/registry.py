@@ -1,4 +1,4 @@
-"""Buckets, bulkheads and breakers by name: they outlive the plans that use them."""
+"""Buckets, bulkheads, breakers and the health of targets by name: they outlive the plans that use them."""
 
 from collections.abc import Callable
 from time import monotonic, time
@@ -7,6 +7,7 @@ from broker.core.rates import Rate
 from broker.policy.breaker import CircuitBreaker, OnChange
 from broker.policy.breaker_settings import BreakerSettings
 from broker.policy.bulkhead import Bulkhead, BulkheadSettings
+from broker.policy.health import Health, HealthSettings, OnHealth
 from broker.policy.pause import Pauses
 from broker.policy.rate import TokenBucket
 from broker.policy.retry import RetryBudget
@@ -24,6 +25,7 @@ class Registry:
         self.buckets: dict[Name, tuple[Rate, TokenBucket]] = {}
         self.bulkheads: dict[Name, tuple[BulkheadSettings, Bulkhead]] = {}
         self.breakers: dict[Name, tuple[BreakerSettings, CircuitBreaker]] = {}
+        self.healths: dict[Name, tuple[HealthSettings, Health]] = {}
         self.budgets: dict[Name, tuple[float, RetryBudget]] = {}
 
     def bucket(self, name: Name, rate: Rate) -> TokenBucket:
@@ -45,6 +47,13 @@ class Registry:
         found = self.breakers.get(name)
         if found is None or found[0] != settings:
             found = self.breakers[name] = settings, CircuitBreaker(settings, self._clock, on_change)
+        return found[1]
+
+    def health(self, name: Name, settings: HealthSettings, on_change: OnHealth) -> Health:
+        """The health of a target."""
+        found = self.healths.get(name)
+        if found is None or found[0] != settings:
+            found = self.healths[name] = settings, Health(settings, self._clock, on_change)
         return found[1]
 
     def budget(self, name: Name, share: float) -> RetryBudget:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from broker.callers.authenticate import public
-from broker.compile import upstream_settings, upstream_tls
 from broker.compile_http import make_upstream
+from broker.compile_upstream import upstream_settings, upstream_tls
 from broker.config.load import examine_text
 from broker.config.model import Upstream as UpstreamConfig
 from broker.core.alarms import AlarmWheel

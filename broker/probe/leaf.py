@@ -1,6 +1,6 @@
 """The certificate of a server that encrypts it (TLS 1.3), or that only an engine gets to: read, and not believed."""
 
-from broker.compile import upstream_tls
+from broker.compile_upstream import upstream_tls
 from broker.probe import chain
 from broker.probe.call import configured
 from broker.probe.candidate import Candidate, Setting

@@ -1,7 +1,7 @@
 """Live secrets: one source for each reference, kept current while the broker runs."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
@@ -27,11 +27,18 @@ class SecretStore:
     `start` and `close` only.
     """
 
-    def __init__(self, config: Secrets, changed: Changed = nobody, pace: Pace | None = None) -> None:
-        """`changed` is told of each new value, and of the one that it replaces."""
+    def __init__(
+        self,
+        config: Secrets,
+        changed: Changed = nobody,
+        pace: Pace | None = None,
+        retired: Callable[[Secret], None] = lambda _: None,
+    ) -> None:
+        """`changed` is told of each new value, and of the one that it replaces; `retired` of those nobody asks for."""
         self._config = config
         self._pace = pace or Pace(refresh=config.refresh, timeout=config.timeout)
         self._changed = changed
+        self._retired = retired
         self._journal = Journal(self._told)
         self._providers: dict[str, Provider] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
@@ -66,6 +73,12 @@ class SecretStore:
         Returns when each was asked for once, or after `patience` seconds: what is missing then goes on being asked for.
         """
         self._running = True
+        self._watch = asyncio.create_task(self._watch_files())
+        await self.follow(references, patience)
+
+    async def follow(self, references: Iterable[Reference], patience: float | None = None) -> None:
+        """Like `start`, for references that come later: those that are known already are not asked for again."""
+        known = set(self._tasks)
         for reference in references:
             try:
                 self.source(reference)
@@ -75,12 +88,25 @@ class SecretStore:
         for at, feed in self._feeds.items():
             if at not in self._tasks and not isinstance(self._providers[at[0]], EnvProvider | FileProvider):
                 self._tasks[at] = asyncio.create_task(feed.keep())
-        self._watch = asyncio.create_task(self._watch_files())
-        first = [asyncio.create_task(self._feeds[at].refresh()) for at in self._tasks]
+        first = [asyncio.create_task(self._feeds[at].refresh()) for at in self._tasks.keys() - known]
         if first:
             _, late = await asyncio.wait(first, timeout=self._pace.timeout * 1.5 if patience is None else patience)
             for waiter in late:
                 waiter.cancel()
+
+    def retain(self, references: Iterable[Reference]) -> None:
+        """Ask for these only from now on; of the others the last good values stay readable where they are held."""
+        wanted: dict[tuple[str, str], set[str]] = {}
+        for reference in references:
+            provider = self._providers.get(reference.scheme)
+            if provider is not None:
+                place, key = provider.split(reference.rest)
+                wanted.setdefault((reference.scheme, place), set()).add(key)
+        for at, feed in list(self._feeds.items()):
+            for key in feed.sources.keys() - wanted.get(at, set()):
+                self._forget(feed.sources.pop(key))
+            if not feed.sources:
+                self._drop(at)
 
     async def close(self) -> None:
         """Stop asking; last good values stay readable."""
@@ -114,6 +140,19 @@ class SecretStore:
         ]
 
     # Inside.
+
+    def _forget(self, source: Source) -> None:
+        if source.version:
+            value = source.current()
+            if not any(other.holds(value) for others in self._all() for other in others):
+                self._retired(value)
+
+    def _drop(self, at: tuple[str, str]) -> None:
+        feed = self._feeds.pop(at)
+        task = self._tasks.pop(at, None)
+        if task is not None:
+            task.cancel()
+        feed.cancel()
 
     def _told(self, new: Secret, old: Secret | None) -> None:
         holders = 0 if old is None else sum(source.holds(old) for feed in self._all() for source in feed)

@@ -30,6 +30,10 @@ class TlsEngine(Protocol):
         In the middle of a renegotiation nothing can be encrypted: `outgoing` gives it then, when that is over.
         """
 
+    @property
+    def held(self) -> int:
+        """Bytes of plaintext that wait for the end of a renegotiation."""
+
     def outgoing(self) -> bytes:
         """Ciphertext the engine wants sent on its own account (handshake, alerts, tickets)."""
 

@@ -15,7 +15,7 @@ _RUNGS: Final[dict[str, str]] = {
 """What to try next, by profile, and within `obsolete` by hello; nothing is tried by itself, for whoever sits in
 between could force it."""
 _PROBE: Final = "`broker probe` finds the setting"
-_CLIENT: Final = "wants a client certificate; name one with `tls.client_certificate`"
+_CLIENT: Final = "wants a client certificate; name one with `tls.client_certificate`, or as a credential of the route"
 _BUILD: Final = "the private OpenSSL can (`make obsolete-tls`; the container image has it)"
 _CA: Final = "name the issuing CA with `tls.ca`, or pin the certificate with `tls.pin_sha256`"
 

@@ -1,6 +1,7 @@
 """Client certificates that come as bytes: PEM or PKCS#12 (RFC 7292), with or without a passphrase."""
 
 import os
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,14 +43,31 @@ def identity_files(certificate: bytes, key: bytes | None, passphrase: bytes | No
 def _read(certificate: bytes, key: bytes | None, passphrase: bytes | None) -> tuple[list[x509.Certificate], Any]:
     if b"-----BEGIN" in certificate:
         return _pem(certificate, key if key is not None else certificate, passphrase)
-    try:
-        private, leaf, others = pkcs12.load_key_and_certificates(certificate, passphrase)
-    except (ValueError, UnsupportedAlgorithm):
-        hint = "the passphrase is wrong, or it is" if passphrase else "it needs a `passphrase`, or is"
-        raise IdentityError(f"cannot be opened: {hint} neither PKCS#12 nor PEM") from None
+    private, leaf, others = _pkcs12(certificate, passphrase)
     if leaf is None or private is None:
         raise IdentityError("holds no certificate with its private key")
     return [leaf, *others], private
+
+
+def _pkcs12(data: bytes, passphrase: bytes | None) -> tuple[Any, x509.Certificate | None, list[x509.Certificate]]:
+    for form in _forms(data):
+        try:
+            return pkcs12.load_key_and_certificates(form, passphrase)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            # TypeError: of a passphrase that is not UTF-8.
+            continue
+    hint = "the passphrase is wrong, or it is" if passphrase else "it needs a `passphrase`, or is"
+    raise IdentityError(f"cannot be opened: {hint} neither PKCS#12 nor PEM")
+
+
+def _forms(data: bytes) -> Iterator[bytes]:
+    """The file itself; with the last byte that a secret is given without; and from Base64, as Key Vault has it."""
+    yield data
+    yield data + b"\n"
+    try:
+        yield b64decode(b"".join(data.split()), validate=True)
+    except ValueError:
+        return
 
 
 def _pem(certificate: bytes, key: bytes, passphrase: bytes | None) -> tuple[list[x509.Certificate], Any]:

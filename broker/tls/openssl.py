@@ -107,6 +107,10 @@ class OpenSslEngine:
         held, self._held = bytes(self._held or b""), None
         return self.write(held)
 
+    @property
+    def held(self) -> int:
+        return 0 if self._held is None else len(self._held)
+
     def outgoing(self) -> bytes:
         if self._held is not None:
             return self._release()

@@ -23,7 +23,17 @@ class SecureStream(asyncio.Protocol):
     `writable` to learn about backpressure.
     """
 
-    __slots__ = ("_engine", "_half_closed", "_paused", "_ready", "_transport", "_yielded", "closing", "write_blocked")
+    __slots__ = (
+        "_engine",
+        "_half_closed",
+        "_held_back",
+        "_paused",
+        "_ready",
+        "_transport",
+        "_yielded",
+        "closing",
+        "write_blocked",
+    )
 
     def __init__(self, engine: TlsEngine | None) -> None:
         self._engine = engine
@@ -31,6 +41,7 @@ class SecureStream(asyncio.Protocol):
         self._ready = engine is None
         self._paused = False
         self._half_closed = False
+        self._held_back = False
         self._yielded = False
         self.closing = False
         self.write_blocked = False
@@ -65,7 +76,10 @@ class SecureStream(asyncio.Protocol):
     @property
     def waiting(self) -> int:
         """Bytes handed over but not yet taken by the kernel."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        if self._transport is None:
+            return 0
+        held = self._engine.held if self._held_back and self._engine is not None else 0
+        return self._transport.get_write_buffer_size() + held
 
     def send(self, data: bytes) -> None:
         """Send plaintext; never blocks, see `write_blocked`."""
@@ -78,6 +92,10 @@ class SecureStream(asyncio.Protocol):
             return
         try:
             transport.write(engine.write(data))
+            if engine.held and not self._held_back:
+                # The peer renegotiates: until it is done, it takes nothing.
+                self._held_back = True
+                self.pause_writing()
         except TlsFailure as failure:
             self._fail(failure)
 
@@ -235,6 +253,9 @@ class SecureStream(asyncio.Protocol):
             data = engine.outgoing()
             if data:
                 self._transport.write(data)
+            if self._held_back and not engine.held:
+                self._held_back = False
+                self.resume_writing()
 
     def _fail(self, failure: TlsFailure) -> None:
         self._flush()

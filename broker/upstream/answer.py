@@ -1,5 +1,6 @@
 """What a call to an upstream comes to."""
 
+import asyncio
 from typing import Protocol
 
 from broker.core.body import Body
@@ -31,3 +32,16 @@ class Answer:
         """Nobody takes the rest of the body: reset the connection, unless it has come already."""
         if self.body is not None and not self.body.complete:
             self._connection.cancel()
+
+
+async def answer_of(connection: Cancellable, answered: "asyncio.Future[Answer]") -> Answer:
+    """Wait for an answer; a cancelled wait resets the connection."""
+    try:
+        return await answered
+    except asyncio.CancelledError:
+        if not answered.done() or answered.cancelled():
+            connection.cancel()
+        elif answered.exception() is None:
+            # The whole answer may have come already, and the connection serve another call.
+            answered.result().cancel()
+        raise

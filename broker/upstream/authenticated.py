@@ -1,15 +1,18 @@
 """The loop that drives credentials: it sends what a flow wants sent, and tells the flow what came back."""
 
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 from broker.core.heads import Framing
 from broker.core.injection import Injection
+from broker.core.message import Line
 from broker.core.plan import RoutePlan
+from broker.core.query import without_parameters
 from broker.core.secret import SecretUnavailable
 from broker.credentials.flow import Await, Call, CredentialUnavailable, Fetch, Flow, Injector, Seen, Send
-from broker.upstream.altered import with_body, with_length
+from broker.upstream.altered import abandoning, with_body, with_length
 from broker.upstream.answer import Answer, Stale
 from broker.upstream.bodies import Peeked, discard
 from broker.upstream.fetch import fetch
@@ -17,6 +20,7 @@ from broker.upstream.manner import HoldLimits
 from broker.upstream.repeat import Repeater
 from broker.upstream.send import SAFE, Lease, Upstream, stale_error
 
+_ADDRESSES: Final = frozenset({b"location", b"content-location", b"refresh"})
 MOST_SENDS: Final = 6
 """Attempts at one call, above which a flow and a server are taken to misunderstand each other."""
 
@@ -33,7 +37,8 @@ class AuthenticatedUpstream:
 
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Answer:
         """Make the call; raises `BrokerError`."""
-        repeater = await Repeater.of(exchange, self._injector, self._limits)
+        measured = self.upstream.hold_limits is not None
+        repeater = await Repeater.of(exchange, self._injector, self._limits, measured=measured)
         try:
             if self._injector.bound:
                 return await _OnOneConnection(self.upstream, self._injector, exchange, plan, repeater).run()
@@ -67,6 +72,8 @@ class _Loop:
                 answer.cancel()
                 raise
             if standing is None:
+                if step.query:
+                    _keep_to_itself(answer.head.lines, step.query)
                 return answer
             self._upstream.stats.count_retry("credential")
             await discard(answer)
@@ -146,7 +153,9 @@ class _OnAny(_Loop):
         return await self._make(self._injector.flow(self._call()))
 
     async def _send(self, step: Send) -> Answer:
-        return await self._upstream.send(await self._attempt(step), self._plan, _injection(step))
+        attempt = await self._attempt(step)
+        with abandoning(attempt):
+            return await self._upstream.send(attempt, self._plan, _injection(step))
 
 
 class _Lost(Exception):
@@ -158,9 +167,11 @@ class _OnOneConnection(_Loop):
 
     async def run(self) -> Answer:
         safe = self._exchange.body is None and self._exchange.head.method in SAFE
+        targets = self._upstream.targets
+        key = b"" if targets is None else targets.key(self._exchange.head)
         lost = 0
         while True:
-            lease = await self._upstream.lease(certain=not safe, fresh=lost > 0)
+            lease = await self._upstream.lease(certain=not safe, fresh=lost > 0, key=key)
             try:
                 return await self._on(lease)
             except Stale:
@@ -192,7 +203,17 @@ class _OnOneConnection(_Loop):
         if not connection.free or connection.closing or not connection.reusable:
             raise _Lost
         self._carried_call = self._carried_call or not step.without_body
-        return await self._upstream.call(self._lease, await self._attempt(step), self._plan, _injection(step))
+        attempt = await self._attempt(step)
+        with abandoning(attempt):
+            return await self._upstream.call(self._lease, attempt, self._plan, _injection(step))
+
+
+def _keep_to_itself(lines: list[Line], query: bytes) -> None:
+    """Take what was added to the query out of addresses that repeat it, as redirects to `/path/` do: it is a secret."""
+    names = [unquote_to_bytes(part.partition(b"=")[0]) for part in query.split(b"&")]
+    for index, (name, value) in enumerate(lines):
+        if name.lower() in _ADDRESSES:
+            lines[index] = name, without_parameters(value, names)
 
 
 def _injection(step: Send) -> Injection:

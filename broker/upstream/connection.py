@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -31,6 +32,7 @@ class UpstreamConnection(WatchedStream):
     __slots__ = (
         "_answer",
         "_answered",
+        "_length",
         "_loop",
         "_ready_future",
         "_released",
@@ -38,6 +40,7 @@ class UpstreamConnection(WatchedStream):
         "_used_before",
         "idle_since",
         "notes",
+        "retires",
         "reusable",
         "sock",
     )
@@ -60,8 +63,11 @@ class UpstreamConnection(WatchedStream):
         self._answered: asyncio.Future[Answer] | None = None
         self._answer: Answer | None = None
         self._used_before = False
+        self._length: int | None = None
         self.sock = sock
         self.idle_since = 0.0
+        self.retires = inf
+        """When it is too old to be kept."""
         self.notes: dict[str, Any] = {}
         """What a credential that belongs to connections keeps about this one."""
         self.reusable = http is None or http.keeps_connections
@@ -104,8 +110,14 @@ class UpstreamConnection(WatchedStream):
         """Whether an idle connection is still good: the kernel holds neither an end nor unasked bytes."""
         return not self.closing and not self._parser.surplus and quiet(self.sock)
 
-    def call(self, method: bytes, head: bytes, body: Body | None, chunked: bool) -> "asyncio.Future[Answer]":
-        """Send a request; the future gives the answer's head, and may raise `Stale` or `BrokerError`."""
+    def call(
+        self, method: bytes, head: bytes, body: Body | None, chunked: bool, length: int = 0
+    ) -> "asyncio.Future[Answer]":
+        """Send a request; the future gives the answer's head, and may raise `Stale` or `BrokerError`.
+
+        `length`: what the head says of a body that is not chunked. A body of another length is never passed off as
+        one: the next call's bytes would complete it.
+        """
         self._parser.expect(method)
         self._answer = None
         answered = self._answered = self._loop.create_future()
@@ -115,8 +127,12 @@ class UpstreamConnection(WatchedStream):
             self._released(self)
             return answered
         self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
+        self._length = None if chunked else length
         whole = body.take() if body is not None else b""
         if whole is not None and not chunked:
+            if len(whole) != length:
+                self._break(_wrong_length())
+                return answered
             self._request_sent = True
             self.send(head + whole if whole else head)
         else:
@@ -136,8 +152,11 @@ class UpstreamConnection(WatchedStream):
             writer.drop()
 
     def _sent(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None and self._length is not None and writer.size != self._length:
+            self._break(_wrong_length())
+            return
         self._request_sent = True
-        self._writer = None
         if self._parser.done:
             self._release()
         elif self._answer is None:
@@ -226,7 +245,7 @@ class UpstreamConnection(WatchedStream):
         self.close()
 
     def lost(self, error: Exception | None) -> None:
-        self._alarm.cancel()
+        self._alarm.end()
         self._drop_request()
         self.reusable = False
         if not self._ready_future.done():
@@ -259,6 +278,10 @@ class UpstreamConnection(WatchedStream):
             answered.set_exception(error)
         elif self._answer is not None and self._answer.body is not None:
             self._answer.body.fail(error)
+
+
+def _wrong_length() -> BrokerError:
+    return BrokerError("internal_error", cause="the body to send has another length than its head says")
 
 
 _CUT = "The upstream closed the connection before its answer was complete."

@@ -1,9 +1,9 @@
 """A small request of the broker's own to an upstream, such as a login form."""
 
 from broker.credentials.flow import Fetch, Fetched
-from broker.upstream.answer import Answer, Stale
+from broker.upstream.answer import Answer, Stale, answer_of
 from broker.upstream.bodies import collect
-from broker.upstream.send import Lease, Upstream, answer_of
+from broker.upstream.send import Lease, Upstream
 from broker.upstream.spool import whole_body
 
 
@@ -25,4 +25,6 @@ async def _send(lease: Lease, request: Fetch) -> Answer:
     out += [b"%b: %b\r\n" % line for line in lines]
     head = b"".join(out) + b"\r\n"
     body = whole_body([request.body]) if request.body else None
-    return await answer_of(lease.connection, lease.connection.call(request.method, head, body, chunked=False))
+    return await answer_of(
+        lease.connection, lease.connection.call(request.method, head, body, False, len(request.body))
+    )

@@ -39,5 +39,7 @@ class UpstreamSettings:
     require_close_notify: bool
     pool_idle: float
     pool_size: int
+    pool_age: float = 0.0
+    """How old a connection may be to be kept; 0: any age."""
     http: Manner | None = None
     """How HTTP is spoken where plain HTTP/1.1 is too much; None: nothing special."""

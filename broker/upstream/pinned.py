@@ -4,28 +4,33 @@ Such a scheme proves who is at the other end once, and then trusts whatever come
 the caller's own connection: it never goes back to the pool, and it ends when the caller's does.
 """
 
+from collections.abc import Sequence
+
 from broker.core.exchange import Exchange
 from broker.core.heads import RequestHead
 from broker.upstream.connection import UpstreamConnection
 from broker.upstream.pool import Pool
 
-_SCHEMES = (b"ntlm", b"negotiate")
+_SCHEMES = (b"ntlm", b"negotiate", b"kerberos")
 
 
 def authenticates_connection(head: RequestHead, dropped: frozenset[bytes]) -> bool:
     """Whether the caller's own `Authorization` goes on, with a scheme that binds to connections (RFC 4559)."""
-    return (
-        head.authorization is not None
-        and b"authorization" not in dropped
-        and head.authorization.lstrip(b" \t")[:9].lower().startswith(_SCHEMES)
-    )
+    if head.authorization is None or b"authorization" in dropped:
+        return False
+    # Of several lines, some servers take the first and some the last.
+    return any(value.lstrip(b" \t")[:9].lower().startswith(_SCHEMES) for value in head.values(b"authorization"))
 
 
-def pinned_to(exchange: Exchange, upstream: str) -> "Pin | None":
-    """The connection that belongs to this caller's; None where there is none, or it has ended."""
+def pinned_to(exchange: Exchange, upstream: str, pools: Sequence[Pool]) -> "Pin | None":
+    """The connection that belongs to this caller, in one of these pools; None where there is none, or it has ended.
+
+    Two callers may share a connection of hop 1, and two routes an upstream with connections apart: neither gets the
+    other's.
+    """
     pins = exchange.caller_side.pins
     pin = None if pins is None else pins.get(upstream)
-    if isinstance(pin, Pin) and pin.usable:
+    if isinstance(pin, Pin) and pin.usable and pin.caller == exchange.caller and pin.pool in pools:
         return pin
     return None
 
@@ -33,7 +38,9 @@ def pinned_to(exchange: Exchange, upstream: str) -> "Pin | None":
 class Pin:
     """An upstream connection that one caller's connection has for itself."""
 
-    def __init__(self, pool: Pool, connection: UpstreamConnection) -> None:
+    def __init__(self, pool: Pool, connection: UpstreamConnection, caller: str) -> None:
+        self.caller = caller
+        """The configured name of who logged in on it; empty on public routes."""
         self.pool = pool
         self.connection = connection
         pool.reserve(connection)

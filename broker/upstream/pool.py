@@ -1,5 +1,6 @@
 """Kept connections of one target: the last used is used first, so that the surplus ages out."""
 
+import random as _random
 from collections import deque
 from time import monotonic
 
@@ -7,6 +8,8 @@ from broker.core.alarms import Alarm, AlarmWheel
 from broker.upstream.connection import UpstreamConnection
 from broker.upstream.dial import dial
 from broker.upstream.origin import Origin, UpstreamSettings
+
+_RANDOM = _random.Random()  # noqa: S311  spreads load, guards nothing
 
 
 class Pool:
@@ -21,6 +24,9 @@ class Pool:
         self._reserved: set[UpstreamConnection] = set()
         self._expiry = Alarm(self._expire)
         self._closed = False
+        self._dialing = 0
+        age, idle = settings.pool_age, settings.pool_idle
+        self._longest_idle = min(age, idle) if age else idle
 
     @property
     def idle(self) -> int:
@@ -36,6 +42,11 @@ class Pool:
     def busy(self) -> int:
         """How many connections serve a call."""
         return len(self._busy)
+
+    @property
+    def load(self) -> int:
+        """How many calls are under way, those that wait for a new connection included."""
+        return len(self._busy) + self._dialing
 
     def take(self, *, certain: bool) -> UpstreamConnection | None:
         """A kept connection, or None.
@@ -53,7 +64,14 @@ class Pool:
 
     async def fresh(self) -> UpstreamConnection:
         """A new connection; raises `BrokerError`."""
-        connection = await dial(self.origin, self._settings, self._wheel, self._released)
+        self._dialing += 1
+        try:
+            connection = await dial(self.origin, self._settings, self._wheel, self._released)
+        finally:
+            self._dialing -= 1
+        if self._settings.pool_age:
+            # Connections that were made together do not all end together: handshakes are dear.
+            connection.retires = monotonic() + self._settings.pool_age * (0.9 + 0.2 * _RANDOM.random())
         self._busy.add(connection)
         return connection
 
@@ -79,7 +97,11 @@ class Pool:
             self._forget(connection)
 
     def _keep(self, connection: UpstreamConnection) -> None:
-        if self._closed or not self._settings.pool_idle or len(self._idle) >= self._settings.pool_size:
+        settings = self._settings
+        if self._closed or not settings.pool_idle or len(self._idle) >= settings.pool_size:
+            connection.close()
+            return
+        if connection.idle_since >= connection.retires:
             connection.close()
             return
         self._idle.append(connection)
@@ -93,10 +115,10 @@ class Pool:
             pass
 
     def _watch(self, oldest: UpstreamConnection) -> None:
-        self._wheel.set(self._expiry, oldest.idle_since + self._settings.pool_idle)
+        self._wheel.set(self._expiry, oldest.idle_since + self._longest_idle)
 
     def _expire(self) -> None:
-        before = monotonic() - self._settings.pool_idle
+        before = monotonic() - self._longest_idle
         while self._idle and self._idle[0].idle_since <= before:
             self._idle.popleft().close()
         if self._idle:
@@ -105,6 +127,6 @@ class Pool:
     def close(self) -> None:
         """Close what is idle; what is busy closes when its call ends."""
         self._closed = True
-        self._expiry.cancel()
+        self._expiry.end()
         while self._idle:
             self._idle.pop().close()

@@ -11,18 +11,22 @@ from broker.upstream.spool import Held, hold
 class Repeater:
     """Gives the call for each attempt, with a body where that is at hand."""
 
-    def __init__(self, exchange: Exchange, held: Held | None) -> None:
+    def __init__(self, exchange: Exchange, held: Held | None, *, measured: bool = False) -> None:
+        """`measured`: a body that was held is sent with its length, for upstreams that take no chunks."""
+        self._measured = measured
         self._exchange = exchange
         self._held = held
         self._begun = False
 
     @classmethod
-    async def of(cls, exchange: Exchange, injector: Injector, limits: HoldLimits) -> "Repeater":
+    async def of(
+        cls, exchange: Exchange, injector: Injector, limits: HoldLimits, *, measured: bool = False
+    ) -> "Repeater":
         """Hold on to the body where it is small, or where the credential expects late challenges.
 
         Raises `BrokerError` when a body without a length turns out larger than `limits`.
         """
-        return cls(exchange, await _held(exchange, limits, challenged=injector.holds_body))
+        return cls(exchange, await _held(exchange, limits, challenged=injector.holds_body), measured=measured)
 
     @classmethod
     async def holding(cls, exchange: Exchange, limits: HoldLimits, *, wanted: bool) -> "Repeater":
@@ -53,6 +57,8 @@ class Repeater:
         self._begun = True
         if self._held is None:
             return self._exchange
+        if self._measured:
+            return with_length(self._exchange, self._held.body(), self._held.size)
         return with_body(self._exchange, self._held.body())
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 from broker.core.plan import Reply, RoutePlan, UpstreamPort
 from broker.policy.retry import IDEMPOTENT, Backoff, Reason, RetryBudget, may_retry
+from broker.upstream.altered import abandoning
 from broker.upstream.answer import Answer
 from broker.upstream.bodies import discard
 from broker.upstream.manner import HoldLimits
@@ -17,6 +18,10 @@ from broker.upstream.send import Upstream
 
 _STATUSES: Final = {429: Reason.BUSY, 503: Reason.BUSY, 502: Reason.GATEWAY, 504: Reason.GATEWAY}
 _NOTHING_SENT: Final = frozenset({"upstream_connect_failed"})
+
+
+def _taken(exchange: Exchange) -> bool:
+    return exchange.body is not None and exchange.body.drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class RetryingUpstream:
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Reply:
         """Make the call; raises the last `BrokerError`."""
         self._budget.call()
-        repeater = await Repeater.holding(exchange, self._settings.limits, wanted=self._repeats(exchange, plan))
+        # A credential takes the body to hold on to it: so it is held here already, where that is what goes on.
+        wanted = self._repeats(exchange, plan) or not isinstance(self._inner, Upstream)
+        repeater = await Repeater.holding(exchange, self._settings.limits, wanted=wanted)
         try:
             return await self._send(exchange, plan, repeater)
         finally:
@@ -58,7 +65,9 @@ class RetryingUpstream:
             reply: Reply | None = None
             failure: BrokerError | None = None
             try:
-                reply = await self._inner.send(repeater.attempt(without_body=False), plan)
+                made = repeater.attempt(without_body=False)
+                with abandoning(made):
+                    reply = await self._inner.send(made, plan)
                 reason = self._reason_of_status(reply.head.status)
             except BrokerError as error:
                 failure, reason = error, self._reason_of(error)
@@ -84,6 +93,8 @@ class RetryingUpstream:
             response_started=exchange.responded,
             body_at_hand=repeater.repeatable,
         )
+        # Nothing left for the upstream; but the body may have been taken on its way there.
+        again = again and (repeater.repeatable or not _taken(exchange))
         if not again or not self._budget.take():
             return False
         delay = self._settings.backoff.delay(attempt, exchange.due - monotonic())

@@ -1,11 +1,8 @@
 """The call to the legacy endpoint: choose a target, get a connection, send, and try again only where that is safe."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from itertools import count
-from math import inf
 from typing import NamedTuple
 
 from broker.core.alarms import AlarmWheel
@@ -14,22 +11,24 @@ from broker.core.exchange import Exchange
 from broker.core.heads import Framing
 from broker.core.injection import NO_INJECTION, Injection
 from broker.core.plan import RoutePlan
-from broker.policy.breaker import CircuitBreaker, Permit
+from broker.policy.health import Health
 from broker.policy.pause import STATUSES as ASKS_FOR_PAUSE
 from broker.policy.pause import Pauses
-from broker.policy.refusal import refusal
 from broker.tls.engine import ClientTls, TlsEngine
-from broker.upstream.answer import Answer, Stale
+from broker.upstream.answer import Answer, Stale, answer_of
+from broker.upstream.checks import Checks, CheckSettings
 from broker.upstream.connection import UpstreamConnection
 from broker.upstream.manner import HoldLimits
 from broker.upstream.origin import Origin, UpstreamSettings
-from broker.upstream.outcome import outcome
+from broker.upstream.outcome import Informed, outcome
 from broker.upstream.pinned import Pin, authenticates_connection, pinned_to
 from broker.upstream.pool import Pool
+from broker.upstream.targets import Endpoint, Targets
 
 RewriteRequest = Callable[[Exchange, RoutePlan, bytes, Injection], bytes]
 """(exchange, plan, authority of the target, what is added) → the request head to send."""
 
+SERVICE_UNAVAILABLE = 503
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that may be sent twice."""
 
@@ -56,8 +55,8 @@ class Lease(NamedTuple):
 
     pool: Pool
     connection: UpstreamConnection
-    permit: Permit | None = None
-    """The circuit breaker's, which is told how the call went."""
+    informed: Informed | None = None
+    """Who is told how the call went."""
 
 
 class Upstream:
@@ -74,10 +73,15 @@ class Upstream:
         self._settings = settings
         self._wheel = wheel
         self._rewrite = rewrite
-        self._turn = count()
+        self.targets: Targets | None = None
+        """Their choice; None where there is one that is always asked."""
+        if len(origins) > 1:
+            self.targets = Targets([Endpoint(at, f"{each.host}:{each.port}") for at, each in enumerate(origins)])
 
-    breakers: Sequence[CircuitBreaker] = ()
-    """One for each pool, or none at all."""
+    checks: Checks | None = None
+    """What asks the targets how they are."""
+    follows: Checks | None = None
+    """Those that end when this upstream is started: it takes the place of another."""
     pauses: Pauses | None = None
     """Where this upstream's wish to be left alone is kept."""
     hold_limits: HoldLimits | None = None
@@ -88,7 +92,7 @@ class Upstream:
         repeatable = exchange.body is None and exchange.head.method in SAFE
         retried = False
         while True:
-            lease = await self._lease_for(exchange, plan, certain=not repeatable, fresh=retried)
+            lease = await self._lease_for(exchange, plan, injection, certain=not repeatable, fresh=retried)
             try:
                 return await self.call(lease, exchange, plan, injection)
             except Stale:
@@ -97,93 +101,87 @@ class Upstream:
                 self.stats.count_retry("stale_connection")
                 retried = True
 
-    async def _lease_for(self, exchange: Exchange, plan: RoutePlan, *, certain: bool, fresh: bool) -> Lease:
-        if exchange.caller_side.pins is not None and not fresh:
-            pin = pinned_to(exchange, self.name)
+    async def _lease_for(
+        self, exchange: Exchange, plan: RoutePlan, injection: Injection, *, certain: bool, fresh: bool
+    ) -> Lease:
+        if exchange.caller_side.pins is not None and not fresh and injection is NO_INJECTION:
+            pin = pinned_to(exchange, self.name, self.pools)
             if pin is not None:
                 return Lease(pin.pool, pin.connection)
+        key = b"" if self.targets is None else self.targets.key(exchange.head)
         if exchange.head.authorization is None or not authenticates_connection(exchange.head, plan.dropped):
-            return await self.lease(certain=certain, fresh=fresh)
-        lease = await self.lease(certain=certain, fresh=True)
-        exchange.caller_side.pin(self.name, Pin(lease.pool, lease.connection))
+            return await self.lease(certain=certain, fresh=fresh, key=key)
+        lease = await self.lease(certain=certain, fresh=True, key=key)
+        if exchange.caller_side.peer_trusted:
+            # A proxy may carry calls of many on one connection: what one of them logs in to serves no other call.
+            lease.connection.reusable = False
+        else:
+            exchange.caller_side.pin(self.name, Pin(lease.pool, lease.connection, exchange.caller))
         return lease
 
-    async def lease(self, *, certain: bool, fresh: bool = False) -> Lease:
+    async def lease(self, *, certain: bool, fresh: bool = False, key: bytes = b"") -> Lease:
         """A connection for a call: a kept one, or a new one where there is none or `fresh` asks for it.
 
-        `certain`: the call cannot be repeated, so a kept connection is looked at more closely. Raises `BrokerError`.
+        `certain`: the call cannot be repeated, so a kept connection is looked at more closely. `key`: what the choice
+        of the target goes by. Raises `BrokerError`.
         """
-        pool, permit = self._choose()
+        if self.targets is not None:
+            return await self._lease_of(self.targets, certain, fresh, key)
+        pool = self.pools[0]
         connection = None if fresh else pool.take(certain=certain)
-        if connection is None:
-            return await self._connect(pool, permit)
-        return Lease(pool, connection, permit)
+        return Lease(pool, connection or await self._connect(pool))
 
-    def _choose(self) -> tuple[Pool, Permit | None]:
-        """The next target whose circuit is not open; raises `circuit_open`."""
-        pools, breakers = self.pools, self.breakers
-        start = next(self._turn) % len(pools) if len(pools) > 1 else 0
-        if not breakers:
-            return pools[start], None
-        soonest = inf
-        for at in range(start, start + len(pools)):
-            permit = breakers[at % len(pools)].admit()
-            if isinstance(permit, Permit):
-                return pools[at % len(pools)], permit
-            soonest = min(soonest, permit)
-        raise refusal("circuit_open", soonest)
+    async def _lease_of(self, targets: Targets, certain: bool, fresh: bool, key: bytes) -> Lease:
+        """A connection to the target of choice, or to the next one that takes it: nothing was sent yet."""
+        if self.checks is not None and not self.checks.started:
+            self.checks.start()
+        tried: list[Endpoint] = []
+        failure: BrokerError | None = None
+        while not isinstance(chosen := targets.choose(key, tried, self.all_pools), float):
+            pool, informed = self.pools[chosen.endpoint.at], chosen.informed
+            if failure is not None:
+                self.stats.count_retry("connect_failed")
+            connection = None if fresh else pool.take(certain=certain)
+            try:
+                return Lease(pool, connection or await self._connect(pool), informed)
+            except BrokerError as error:
+                failure = failure or error
+                tried.append(chosen.endpoint)
+                if informed is not None:
+                    informed.failure()
+            except BaseException:
+                if informed is not None:
+                    informed.ignored()
+                raise
+        raise failure or targets.refusal(chosen)
+
+    async def _connect(self, pool: Pool) -> UpstreamConnection:
+        connection = await pool.fresh()
+        if connection.engine is not None:
+            self.stats.count_handshake(connection.engine)
+        return connection
 
     async def call(self, lease: Lease, exchange: Exchange, plan: RoutePlan, injection: Injection) -> Answer:
         """Make the call on a connection; raises `Stale` where a kept one had ended before, and `BrokerError`."""
         request = exchange.head
         head = self._rewrite(exchange, plan, lease.pool.origin.authority, injection)
         chunked = request.framing is Framing.CHUNKED
-        with outcome(lease.permit, exchange) as told:
-            answered = lease.connection.call(request.method, head, exchange.body, chunked)
+        with outcome(lease.informed, exchange) as told:
+            answered = lease.connection.call(request.method, head, exchange.body, chunked, request.length)
             answer = await answer_of(lease.connection, answered)
             told(answer.head.status)
-        self.heed(answer)
+        self.heed(answer, exchange, plan)
         return answer
 
-    def heed(self, answer: Answer) -> None:
-        """An upstream that asks to be left alone (429 or 503 with `Retry-After`) is, by all of its routes."""
+    def heed(self, answer: Answer, exchange: Exchange, plan: RoutePlan) -> None:
+        """An upstream that asks to be left alone is: with 503 by all, with 429 by those whom it counts as one."""
         head = answer.head
         if head.status in ASKS_FOR_PAUSE and self.pauses is not None:
+            whose = (self.name,) if head.status == SERVICE_UNAVAILABLE else (self.name, plan.name, exchange.caller)
             for name, value in head.lines:
                 if name.lower() == b"retry-after":
-                    self.pauses.note(self.name, head.status, value)
+                    self.pauses.note(whose, head.status, value)
                     return
-
-    async def _connect(self, first: Pool, permit: Permit | None) -> Lease:
-        """A new connection to `first`, or to the next target that takes one: nothing was sent yet."""
-        start = self.pools.index(first)
-        failure: BrokerError | None = None
-        for at in range(start, start + len(self.pools)):
-            pool = self.pools[at % len(self.pools)]
-            if self.breakers and permit is None:
-                admitted = self.breakers[at % len(self.pools)].admit()
-                if not isinstance(admitted, Permit):
-                    continue
-                permit = admitted
-            try:
-                connection = await pool.fresh()
-            except BrokerError as error:
-                failure = failure or error
-                if permit is not None:
-                    permit.failure()
-                    permit = None
-                if len(self.pools) > 1:
-                    self.stats.count_retry("connect_failed")
-                continue
-            except BaseException:
-                if permit is not None:
-                    permit.ignored()
-                raise
-            if connection.engine is not None:
-                self.stats.count_handshake(connection.engine)
-            return Lease(pool, connection, permit)
-        assert failure is not None  # noqa: S101 - an upstream has at least one target
-        raise failure
 
     def variant(self, tls: ClientTls | None = None) -> "Upstream":
         """The same upstream over connections of its own, for a credential that belongs to connections.
@@ -196,32 +194,32 @@ class Upstream:
         self.all_pools += other.pools
         return other
 
+    def watch(self, healths: Sequence[Health], check: CheckSettings) -> None:
+        """Let checks find out about the health of each target, once it is started."""
+        self.checks = Checks(list(zip(self.pools, healths, strict=True)), check, self._settings, self._wheel)
+
+    def start(self) -> None:
+        """Begin to check the targets, where that is asked for; the first call does, too."""
+        follows, self.follows = self.follows, None
+        if follows is not None and follows is not self.checks:
+            follows.close()
+        if self.checks is not None:
+            self.checks.start()
+
     def circuits(self) -> dict[str, int]:
         """The state of each target's circuit breaker, by its address."""
-        if not self.breakers:
-            return {}
-        return {
-            f"{pool.origin.host}:{pool.origin.port}": int(breaker.state)
-            for pool, breaker in zip(self.pools, self.breakers, strict=True)
-        }
+        return {} if self.targets is None else self.targets.circuits()
+
+    def healthy(self) -> dict[str, bool]:
+        """Whether each target that is watched is usable, by its address."""
+        return {} if self.targets is None else self.targets.healthy()
 
     def close(self) -> None:
-        """Close every idle connection, those of variants too."""
+        """End the checks, and every idle connection, those of variants too."""
+        if self.checks is not None:
+            self.checks.close()
         for pool in self.all_pools:
             pool.close()
-
-
-async def answer_of(connection: UpstreamConnection, answered: "asyncio.Future[Answer]") -> Answer:
-    """Wait for an answer; a cancelled wait resets the connection."""
-    try:
-        return await answered
-    except asyncio.CancelledError:
-        if not answered.done() or answered.cancelled():
-            connection.cancel()
-        elif answered.exception() is None:
-            # The whole answer may have come already, and the connection serve another call.
-            answered.result().cancel()
-        raise
 
 
 def stale_error() -> BrokerError:

@@ -211,6 +211,9 @@ class _FileSource:
         else:
             self._go_on()
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Read no more; a read that is under way closes the descriptor when it ends."""
         if self._closed:

@@ -86,9 +86,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 {{- $drain := include "tls-broker.seconds" (dig "drain_timeout" "30s" $routes) | int -}}
-{{- $needed := add $drain .Values.preStopSeconds 5 | int -}}
+{{- $grace := include "tls-broker.seconds" (dig "drain_grace" "0s" $routes) | int -}}
+{{- $needed := add $drain $grace .Values.preStopSeconds 5 | int -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) $needed -}}
-{{- fail (printf "terminationGracePeriodSeconds must be more than %d: preStopSeconds + routes.drain_timeout + 5" $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds must be more than %d: preStopSeconds + routes.drain_grace + routes.drain_timeout + 5" $needed) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.compile import Compiled, CompileError, compile_config, review_timestamp, upstream_settings
+from broker.compile import Compiled, CompileError, compile_config
+from broker.compile_upstream import review_timestamp, upstream_settings
 from broker.config.load import load
 from broker.core.alarms import AlarmWheel
 from broker.upstream.authenticated import AuthenticatedUpstream

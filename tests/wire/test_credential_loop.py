@@ -3,6 +3,7 @@
 import asyncio
 from asyncio import StreamWriter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -300,3 +301,35 @@ async def test_a_caller_that_leaves_in_a_handshake_takes_the_connection_along(us
             await stuck.wait()
         while rig.upstream.connections[0].open:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("bound", [True, False])
+async def test_a_held_body_has_a_length_where_the_upstream_takes_no_chunks(use: Any, bound: bool) -> None:
+    plain = {"http": {"version": "1.0"}}
+    injector = MadeUp(once, bound=bound, holds=True)
+    async with asyncio.timeout(SOON), serving(OK, upstream=plain, route=use(injector)) as rig:
+        await rig.call(CHUNKED)
+    assert b"Content-Length: 3\r\n" in rig.upstream.requests[0]
+    assert b"chunked" not in rig.upstream.requests[0].lower()
+    assert rig.upstream.requests[0].endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("bound", [True, False])
+async def test_a_spooled_body_leaves_no_file_where_the_upstream_is_gone(
+    use: Any, bound: bool, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setattr(compile_credentials, "LIMITS", compile_credentials.HoldLimits(1024, 1 << 26))
+    request = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+    nowhere = {"targets": [f"http://127.0.0.1:{unused_tcp_port}"]}
+    injector = MadeUp(once, bound=bound, holds=True)
+    async with asyncio.timeout(SOON), serving(OK, upstream=nowhere, route=use(injector)) as rig:
+        before = open_files()
+        for _ in range(5):
+            assert (await rig.call(request)).status == 502
+        assert open_files() == before
+
+
+def open_files() -> int:
+    """Files without a name that this process has open."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum("(deleted)" in str(link.readlink()) for link in links if link.is_symlink())

@@ -71,3 +71,31 @@ async def test_a_dropped_authorization_pins_nothing(monkeypatch: pytest.MonkeyPa
         for _ in range(2):
             assert (await rig.call(signed(b"NTLM", b"anna"))).body == b"t0ken-of-the-route"
         assert len(rig.upstream.connections) == 1
+
+
+async def test_of_two_authorization_lines_each_counts() -> None:
+    both = signed(b"Basic", b"YTpi").replace(b"\r\n\r\n", b"\r\nAuthorization: NTLM anna\r\n\r\n")
+    async with asyncio.timeout(SOON), serving(by_connection) as rig, rig.caller() as anna:
+        await anna.send(both)
+        assert (await anna.recv_response()).body == b"anna"
+        assert (await rig.call(PLAIN)).body == b"nobody"
+
+
+async def test_another_caller_on_the_same_connection_does_not_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken-of-the-route")
+    injected = {"name": "own", "match": {"path": "/own/"}, "credentials": {"type": "bearer", "token": "env:TOKEN"}}
+    async with asyncio.timeout(SOON), serving(by_connection, more_routes=[injected]) as rig, rig.caller() as anna:
+        await anna.send(signed(b"NTLM", b"anna"))
+        assert (await anna.recv_response()).body == b"anna"
+        await anna.send(PLAIN.replace(b"/x", b"/own/x"))
+        assert (await anna.recv_response()).body == b"t0ken-of-the-route"
+        assert len(rig.upstream.connections) == 2
+
+
+async def test_a_proxy_in_front_pins_nothing() -> None:
+    trusted = {"trusted_proxies": ["127.0.0.0/8"]}
+    async with asyncio.timeout(SOON), serving(by_connection, listener=trusted) as rig, rig.caller() as proxy:
+        await proxy.send(signed(b"NTLM", b"anna"))
+        assert (await proxy.recv_response()).body == b"anna"
+        await proxy.send(PLAIN)
+        assert (await proxy.recv_response()).body == b"nobody"

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from rig import GET, Rig, serving
 
+from broker.policy.breaker_settings import State
 from broker.testing.raw.reader import RawReader, read_request
+from broker.testing.raw.upstream import RawUpstream
 
 SOON = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -253,5 +255,42 @@ async def test_the_circuit_of_one_target_leaves_the_others_alone(unused_tcp_port
         async with serving(OK, upstream={**limits, "targets": targets}) as two:
             assert set(await both(two)) == {(200, b"")}
             assert two.app._compiled is not None
-            states = [breaker.state.label for breaker in two.app._compiled.upstreams["back"].breakers]
-    assert states == ["open", "closed"]
+            states = list(two.app._compiled.upstreams["back"].circuits().values())
+    assert states == [State.OPEN, State.CLOSED]
+
+
+async def test_a_connect_that_fails_first_never_costs_a_post_its_body(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken-of-the-route")
+    route = {"credentials": {"type": "bearer", "token": "env:TOKEN"}}
+    retry = {"retry": {"attempts": 3, "on": ["connect_failed"], "backoff": "100ms"}}
+    legacy = RawUpstream([OK])
+    legacy.port = unused_tcp_port
+    upstream = {**retry, "targets": [f"http://127.0.0.1:{unused_tcp_port}"]}
+    async with asyncio.timeout(SOON), serving(OK, upstream=upstream, route=route) as rig:
+        call = asyncio.create_task(rig.call(POST))
+        await asyncio.sleep(0.02)
+        async with legacy:
+            answer = await call
+            assert (await rig.call(GET)).status == 200
+    if answer.status == 200:
+        assert legacy.requests[0].endswith(b"\r\n\r\nabc")
+        assert legacy.requests[1].startswith(b"GET ")
+
+
+async def test_a_429_pauses_those_who_got_it_and_nobody_else() -> None:
+    later = b"HTTP/1.1 429 Too Many\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
+    other = {"name": "other", "match": {"path": "/other/"}}
+    async with asyncio.timeout(SOON), serving([later, OK], more_routes=[other]) as rig:
+        assert (await rig.call()).status == 429
+        assert code(await rig.call()) == (503, b"overloaded")
+        assert (await rig.call(GET.replace(b"/thing", b"/other/x"))).status == 200
+
+
+async def test_deadlines_open_the_circuit_of_calls_with_bodies_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken-of-the-route")
+    route = {"credentials": {"type": "bearer", "token": "env:TOKEN"}, "deadline": "100ms"}
+    async with asyncio.timeout(SOON), serving(Gauge(), upstream=BREAKER, route=route) as rig:
+        codes = [code(await rig.call(POST))[1] for _ in range(4)]
+    assert codes == [b"upstream_timeout"] * 3 + [b"circuit_open"]

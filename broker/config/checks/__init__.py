@@ -10,6 +10,7 @@ from broker.config.checks.credentials_tokens import token_credentials
 from broker.config.checks.policy import policies
 from broker.config.checks.references import references, unused
 from broker.config.checks.routes import ambiguous, names, replacements
+from broker.config.checks.targets import several_targets
 from broker.config.checks.upstream_http import upstream_http
 from broker.config.checks.upstreams import upstream_settings
 
@@ -22,6 +23,7 @@ PURE_CHECKS: Final = (
     taken_ports,
     upstream_settings,
     policies,
+    several_targets,
     upstream_http,
     caller_settings,
     caller_places,

@@ -32,7 +32,7 @@ def today() -> date:
 
 
 def _schemes(upstream: Upstream, at: Loc) -> Iterator[Problem]:
-    schemes = {target.scheme for target in upstream.targets}
+    schemes = {target.scheme for target in upstream.all_targets}
     if len(schemes) > 1:
         yield Problem((*at, "targets"), "targets of one upstream are all http:// or all https://")
     elif upstream.tls is not None and schemes == {"http"}:

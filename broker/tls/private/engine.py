@@ -101,6 +101,10 @@ class PrivateEngine:
         held, self._held = bytes(self._held or b""), None
         return self._write(held)
 
+    @property
+    def held(self) -> int:
+        return 0 if self._held is None else len(self._held)
+
     def outgoing(self) -> bytes:
         if self._stepper.running:
             return b""

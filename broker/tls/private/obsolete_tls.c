@@ -109,6 +109,8 @@ static int set_up(SSL_CTX *context, const struct obsolete_settings *settings)
                                  SSL_CTX_use_PrivateKey_file(context, settings->key_file, SSL_FILETYPE_PEM) != 1 ||
                                  SSL_CTX_check_private_key(context) != 1))
         return 0;
+    if (settings->chain_file)
+        SSL_CTX_set_post_handshake_auth(context, 1);
     return set_trust(context, settings);
 }
 

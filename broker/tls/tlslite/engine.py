@@ -177,6 +177,10 @@ class TlsliteEngine:
                 pass
         return self.outgoing() + self._wire.take()
 
+    @property
+    def held(self) -> int:
+        return 0
+
     def outgoing(self) -> bytes:
         data = bytes(self._out)
         self._out.clear()

@@ -207,7 +207,7 @@ def test_replays_are_bounded_and_forgotten_in_time(monkeypatch: pytest.MonkeyPat
 
 def test_a_full_memory_refuses_rather_than_forgets(call: Call) -> None:
     one = check()
-    one._replays = Replays(600.0, most=1)
-    one._replays.seen(b"a")
+    one.replays = Replays(600.0, most=1)
+    one.replays.seen(b"a")
     verdict = one.judge(call(*lines()))
     assert verdict.error.code == "rate_limited"

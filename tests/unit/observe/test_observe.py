@@ -39,6 +39,7 @@ CONTRACT = {
     "broker_upstream_tls_handshakes_total": {"upstream", "protocol", "cipher"},
     "broker_upstream_retries_total": {"upstream", "reason"},
     "broker_circuit_state": {"upstream", "target"},
+    "broker_upstream_target_healthy": {"upstream", "target"},
     "broker_upstream_calls_waiting": {"upstream"},
     "broker_certificate_not_after_timestamp_seconds": {"place", "subject"},
     "broker_tls_exception_review_timestamp_seconds": {"upstream"},
@@ -84,7 +85,9 @@ def finished(tallies: Tallies, exchange: Exchange, log: AccessLog | None = None)
 def test_metrics_and_labels_are_those_of_the_contract(call: Call) -> None:
     tallies = Tallies()
     finished(tallies, call(method=b"POST"))
-    state = UpstreamState("u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1}, {"h:443": 0})
+    state = UpstreamState(
+        "u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1}, {"h:443": 0}, healthy={"h:443": True}
+    )
     collector = BrokerCollector(
         tallies,
         lambda: [state],

@@ -36,6 +36,8 @@ DOCUMENTS = (
     "docs/deployment.md",
     "docs/legacy-tls.md",
     "docs/observability.md",
+    "docs/reload.md",
+    "docs/resilience.md",
     "docs/secrets.md",
     "docs/tokens.md",
     "helm/README.md",

@@ -1,0 +1,52 @@
+"""The broker's configuration: what protects the service."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.overload.scenario import PRIORITIES, Scenario
+from bench.pki import Certificate
+from bench.process import free_port
+
+PROTECTION: dict[str, Any] = {
+    "queue": {"size": 100, "wait": "500ms"},
+    "circuit_breaker": {"failures": 10, "share": "50%", "window": "10s", "calls": 50, "open_for": "5s"},
+}
+"""Beside `max_concurrency`, which is the number of places the service has."""
+
+
+def key_of(priority: str) -> str:
+    """What callers of a priority prove themselves with."""
+    return f"key-of-the-{priority}-callers-in-this-benchmark"
+
+
+def environment(priorities: Sequence[str] = PRIORITIES) -> dict[str, str]:
+    """Where the broker reads the keys."""
+    return {f"OVERLOAD_{priority.upper()}": key_of(priority) for priority in priorities}
+
+
+def configuration(scenario: Scenario, port: int, certificate: Certificate, service: int) -> dict[str, Any]:
+    """A caller for each priority, one route, one upstream."""
+    callers = {
+        priority: {
+            "type": "api_key",
+            "header": "X-Api-Key",
+            "key": f"env:OVERLOAD_{priority.upper()}",
+            "priority": priority,
+        }
+        for priority in PRIORITIES
+    }
+    files = {"chain": str(certificate.chain), "key": str(certificate.key)}
+    return {
+        "version": 1,
+        "admin": {"bind": f"127.0.0.1:{free_port()}"},
+        "listeners": {"fno": {"bind": f"127.0.0.1:{port}", "tls": {"certificates": [files]}}},
+        "upstreams": {
+            "legacy": {
+                "targets": [f"http://127.0.0.1:{service}"],
+                "max_concurrency": scenario.places,
+                **PROTECTION,
+            }
+        },
+        "callers": callers,
+        "routes": [{"name": "stock", "match": {"path": "/"}, "callers": list(callers), "upstream": "legacy"}],
+    }

@@ -1,0 +1,124 @@
+"""From the configuration to the choice among an upstream's targets, and what watches over them."""
+
+import logging
+
+from broker.config.model import Upstream as UpstreamConfig
+from broker.config.targets import Ejection
+from broker.policy.breaker import OnChange
+from broker.policy.breaker_settings import BreakerSettings, State
+from broker.policy.health import Health, HealthSettings, OnHealth
+from broker.policy.registry import Registry
+from broker.upstream.checks import CheckSettings
+from broker.upstream.send import Upstream
+from broker.upstream.targets import Endpoint, Targets
+
+log = logging.getLogger(__name__)
+
+
+def choose_targets(upstream: Upstream, config: UpstreamConfig, registry: Registry) -> None:
+    """Give an upstream the choice among its targets, with their breakers, their health and its checks.
+
+    One whose only target nothing watches over keeps its short way.
+    """
+    watched, breaker = _watched(config), _breaker(config)
+    targets = config.all_targets
+    if len(targets) == 1 and watched is None and breaker is None:
+        return
+    # What checks made of a target must not outlast the checks: nothing else would ever say that it is up again.
+    kind = "unchecked" if config.health is None else "checked"
+    weights = [*(config.weights or [1] * len(config.targets)), *([1] * len(config.fallback))]
+    endpoints, healths = [], []
+    for at, (target, weight) in enumerate(zip(targets, weights, strict=True)):
+        address = str(target)
+        health: Health | None = None
+        if watched is not None:
+            health = registry.health((kind, upstream.name, address), watched, _health_told(upstream.name, address))
+            healths.append(health)
+        endpoints.append(
+            Endpoint(
+                at,
+                f"{target.host}:{target.port}",
+                weight=weight,
+                fallback=at >= len(config.targets),
+                health=health,
+                breaker=None
+                if breaker is None
+                else registry.breaker(("target", upstream.name, address), breaker, _told(upstream.name, address)),
+            )
+        )
+    upstream.targets = Targets(endpoints, config.balance, config.hash_header)
+    if config.health is not None:
+        upstream.watch(healths, _check(config))
+
+
+def _watched(config: UpstreamConfig) -> HealthSettings | None:
+    """How health is made of calls and checks; None where neither says anything."""
+    health, ejection = config.health, config.ejection
+    several = len(config.all_targets) > 1
+    if ejection is None and several and config.circuit_breaker is None:
+        # A breaker that somebody asked for leaves targets alone in its own way.
+        ejection = Ejection()
+    ejects = ejection is not None and several and ejection.failures > 0
+    if health is None and not ejects:
+        return None
+    ejection = ejection or Ejection()
+    return HealthSettings(
+        failures=ejection.failures if ejects else 0,
+        eject_for=ejection.time,
+        eject_most=ejection.most,
+        slow_start=config.slow_start,
+        rise=1 if health is None else health.rise,
+        fall=1 if health is None else health.fall,
+    )
+
+
+def _check(config: UpstreamConfig) -> CheckSettings:
+    health = config.health
+    assert health is not None  # noqa: S101 - asked before
+    return CheckSettings(
+        interval=health.interval,
+        timeout=health.timeout,
+        path=(health.path or "").encode(),
+        host=b"" if config.host_header in ("target", "caller") else config.host_header.encode(),
+        statuses=frozenset(health.expect),
+        text=(health.body or "").encode(),
+    )
+
+
+def _breaker(config: UpstreamConfig) -> BreakerSettings | None:
+    breaker = config.circuit_breaker
+    if breaker is None:
+        return None
+    return BreakerSettings(
+        failures=breaker.failures,
+        share=breaker.share or 0.0,
+        window=breaker.window,
+        calls=breaker.calls,
+        open_for=breaker.open_for,
+        probes=breaker.probes,
+    )
+
+
+def _told(upstream: str, target: str) -> OnChange:
+    def told(old: State, new: State, why: str) -> None:
+        log.warning(
+            "circuit %s: %s",
+            new.label,
+            why,
+            extra={"event": "circuit", "upstream": upstream, "target": target, "was": old.label, "is": new.label},
+        )
+
+    return told
+
+
+def _health_told(upstream: str, target: str) -> OnHealth:
+    def told(usable: bool, why: str) -> None:
+        event = "target_up" if usable else "target_down"
+        log.log(
+            logging.INFO if usable else logging.WARNING,
+            "target %s",
+            "up" if usable else "down",
+            extra={"event": event, "upstream": upstream, "target": target, "cause": why},
+        )
+
+    return told

@@ -1,0 +1,60 @@
+"""Upstreams: what their targets, the choice among them and their health checks mean together."""
+
+from collections.abc import Iterator
+
+from broker.config.draft import Draft
+from broker.config.faults import Loc, Problem, warning
+from broker.config.model import Upstream
+
+
+def several_targets(draft: Draft) -> Iterator[Problem]:
+    """Settings that contradict each other, or do nothing."""
+    for name, upstream in draft.upstreams.items():
+        at: Loc = ("upstreams", name)
+        yield from _repeated(upstream, at)
+        yield from _choice(upstream, at)
+        yield from _ejection(upstream, at)
+        yield from _health(upstream, at)
+
+
+def _repeated(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    seen: set[tuple[str, int]] = set()
+    for key, targets in (("targets", upstream.targets), ("fallback", upstream.fallback)):
+        for index, target in enumerate(targets):
+            if (target.host, target.port) in seen:
+                advice = "; to give it a larger share, use `weights`" if key == "targets" else ""
+                yield Problem((*at, key, index), f"this target is listed already{advice}")
+            seen.add((target.host, target.port))
+
+
+def _choice(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if upstream.weights is not None and len(upstream.weights) != len(upstream.targets):
+        yield Problem(
+            (*at, "weights"), f"one for each target: {len(upstream.weights)} for {len(upstream.targets)} targets"
+        )
+    hashes = upstream.balance == "hash"
+    if hashes and upstream.hash_header is None:
+        yield Problem((*at, "balance"), "`hash` needs `hash_header`, the header to go by")
+    if not hashes and upstream.hash_header is not None:
+        yield Problem((*at, "hash_header"), "only `balance: hash` goes by a header")
+    if len(upstream.targets) == len(upstream.all_targets) == 1 and "balance" in upstream.model_fields_set:
+        yield warning((*at, "balance"), "does nothing: there is one target")
+
+
+def _ejection(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    ejection = upstream.ejection
+    if ejection is None:
+        return
+    if ejection.most < ejection.time:
+        yield Problem((*at, "ejection", "most"), "is shorter than `time`, the first of the times that grow")
+    if ejection.failures and len(upstream.all_targets) == 1:
+        yield warning((*at, "ejection"), "does nothing: a single target is left alone by `circuit_breaker`")
+
+
+def _health(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    health = upstream.health
+    if health is None or health.path is not None:
+        return
+    for key in ("expect", "body"):
+        if key in health.model_fields_set:
+            yield Problem((*at, "health", key), "needs `path`: without it nothing is asked for, only a connection made")
