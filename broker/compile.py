@@ -20,6 +20,7 @@ from broker.core.alarms import AlarmWheel
 from broker.core.message import normal
 from broker.core.plan import RoutePlan
 from broker.core.ports import Reference, SecretResolver, SecretSource
+from broker.core.query import comparable
 from broker.core.secret import Secret, SecretPending, SecretUnavailable
 from broker.listener.certificates import CertificateStore, ServedCertificate, load_certificate
 from broker.rewrite.request import request_prefixes
@@ -219,7 +220,7 @@ def make_plan(
         host_header=_host_header(config.upstreams[route.upstream].host_header),
         forwarded=listener.forwarded,
         via=listener.via,
-        dropped_query=frozenset(name for check in proofs for name in check.consumed_query),
+        dropped_query=comparable([*target.query_fields, *(name for check in proofs for name in check.consumed_query)]),
         caller_header=caller_header,
         prefixes=request_prefixes(dropped),
     )

@@ -35,6 +35,8 @@ class Credentialed:
     """The upstream over connections that are this route's alone; None where it shares them."""
     shown: tuple[tuple[SecretSource, int], ...] = ()
     """What the client certificate was made of, and in which version."""
+    query_fields: frozenset[bytes] = frozenset()
+    """Which query parameters are the credential's."""
 
     @property
     def current(self) -> bool:
@@ -77,7 +79,7 @@ def _credentialed(
     if injector is None:
         return Credentialed(base, frozenset(), None, own, shown)
     target = AuthenticatedUpstream(base, injector, upstream.hold_limits or LIMITS)
-    return Credentialed(target, injector.fields, injector, own, shown)
+    return Credentialed(target, injector.fields, injector, own, shown, injector.query_fields)
 
 
 def _again(

@@ -103,6 +103,6 @@ def _client(results: Results) -> str:
     busy = max(each["client"]["busy"] for _, each in found)
     cpu = max(each["broker_cpu_seconds"] for _, each in found) / Scenario(**results["scenario"]).seconds
     return (
-        f"The load client was busy {100 * busy:.0f} % of its core at most, the broker {100 * cpu:.0f} %. Way by way, 99 % "
-        f"of the calls were sent within {late} ms of when they were due."
+        f"The load client was busy {100 * busy:.0f} % of its core at most, the broker {100 * cpu:.0f} %. "
+        f"Way by way, 99 % of the calls were sent within {late} ms of when they were due."
     )

@@ -1,7 +1,7 @@
 """Whose address a call comes from: the peer's, or behind trusted proxies the one that they name."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 from broker.core.exchange import Exchange
@@ -29,6 +29,15 @@ def client_address(exchange: Exchange) -> Address | None:
             break
         address = parse_address(element)
     return address
+
+
+def client_key(exchange: Exchange) -> str:
+    """What stands for a caller's address where something is counted by address."""
+    address = client_address(exchange)
+    if isinstance(address, IPv6Address):
+        # Whoever has one address of a /64 has them all.
+        return str(ip_network((int(address) >> 64 << 64, 64)))
+    return str(address) if address is not None else exchange.caller_side.peer
 
 
 def account(exchange: Exchange) -> list[bytes] | None:

@@ -7,6 +7,8 @@ from broker.callers.slowing import Slowing
 from broker.callers.verdict import ADMITTED, CallerCheck, Finding, Later, Verdict
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
+from broker.core.heads import RequestHead
+from broker.core.query import parameter_values
 from broker.core.secret import SecretUnavailable
 
 Named = tuple[str, CallerCheck]
@@ -20,27 +22,71 @@ def public(_: Exchange) -> str:
 
 def any_of(checks: Sequence[Named], slowing: Slowing | None = None) -> Authenticate:
     """An authenticator that takes any of these callers, by configured name; what needs the body comes last."""
-    ordered = tuple(sorted(checks, key=lambda named: named[1].cost))
+    return _AnyOf(checks, slowing).authenticate
 
-    def authenticate(exchange: Exchange) -> str | Awaitable[str]:
+
+class _AnyOf:
+    def __init__(self, checks: Sequence[Named], slowing: Slowing | None) -> None:
+        self._ordered = tuple(sorted(checks, key=lambda named: named[1].cost))
+        self._slowing = slowing
+        # What a trusted proxy says, an address and a certificate are no guesses.
+        self._fields = frozenset[bytes]().union(*(check.consumed - check.guarded for _, check in checks))
+        self._parameters = frozenset[bytes]().union(*(check.consumed_query for _, check in checks))
+        self._guessable = frozenset(
+            name for name, check in checks if check.consumed - check.guarded or check.consumed_query
+        )
+
+    def authenticate(self, exchange: Exchange) -> str | Awaitable[str]:
+        slowing = self._slowing
+        if slowing is not None and slowing.suspects(exchange) and self._shows_proof(exchange.head):
+            return self._after_a_wait(exchange, slowing)
+        return self._judge(exchange)
+
+    def _shows_proof(self, head: RequestHead) -> bool:
+        return any(head.values(name) for name in self._fields) or any(
+            parameter_values(head.target, name) for name in self._parameters
+        )
+
+    async def _after_a_wait(self, exchange: Exchange, slowing: Slowing) -> str:
+        await slowing.hold_up(exchange)
+        found = self._judge(exchange, waited=True)
+        return found if isinstance(found, str) else await found
+
+    def _judge(self, exchange: Exchange, *, waited: bool = False) -> str | Awaitable[str]:
         refused: list[Verdict] = []
         waiting: list[tuple[str, Later]] = []
-        for name, check in ordered:
+        for name, check in self._ordered:
             verdict = judged(check, exchange)
             if verdict is ADMITTED:
-                return name
+                return self._admitted(exchange, name)
             if isinstance(verdict, Verdict):
                 refused.append(verdict)
             else:
                 waiting.append((name, verdict))
         if waiting:
-            return _decide(exchange, waiting, refused, slowing)
-        seconds = _penalty(exchange, refused, slowing)
-        if seconds:
+            return self._decide(exchange, waiting, refused, waited=waited)
+        seconds = _penalty(exchange, refused, self._slowing)
+        if seconds and not waited:
             return _slowed(refusal(refused), seconds)
         raise refusal(refused)
 
-    return authenticate
+    async def _decide(
+        self, exchange: Exchange, waiting: list[tuple[str, Later]], refused: list[Verdict], *, waited: bool
+    ) -> str:
+        for name, later in waiting:
+            verdict = await settled(later)
+            if verdict is ADMITTED:
+                return self._admitted(exchange, name)
+            refused.append(verdict)
+        seconds = _penalty(exchange, refused, self._slowing)
+        if seconds and not waited:
+            await asyncio.sleep(seconds)
+        raise refusal(refused)
+
+    def _admitted(self, exchange: Exchange, name: str) -> str:
+        if self._slowing is not None and name in self._guessable:
+            self._slowing.proved(exchange)
+        return name
 
 
 def judged(check: CallerCheck, exchange: Exchange) -> Verdict | Later:
@@ -49,20 +95,6 @@ def judged(check: CallerCheck, exchange: Exchange) -> Verdict | Later:
         return check.judge(exchange)
     except SecretUnavailable as unavailable:
         return Verdict(Finding.UNKNOWN, error=BrokerError("caller_unverifiable", cause=str(unavailable)))
-
-
-async def _decide(
-    exchange: Exchange, waiting: list[tuple[str, Later]], refused: list[Verdict], slowing: Slowing | None
-) -> str:
-    for name, later in waiting:
-        verdict = await settled(later)
-        if verdict is ADMITTED:
-            return name
-        refused.append(verdict)
-    seconds = _penalty(exchange, refused, slowing)
-    if seconds:
-        await asyncio.sleep(seconds)
-    raise refusal(refused)
 
 
 async def settled(later: Later) -> Verdict:

@@ -33,6 +33,7 @@ class HmacCheck:
         self._bodies = BodyHolder(max_body, max_body * _TOTAL)
         self._challenges = (f'HMAC realm="broker", header="{form.header.decode()}"',)
         self._absent = Verdict(Finding.ABSENT, self._challenges)
+        self._late = self._wrong("The timestamp is too far from the broker's clock.")
         self.consumed = form.consumed
 
     def judge(self, exchange: Exchange) -> Verdict | Later:
@@ -42,8 +43,8 @@ class HmacCheck:
             return self._wrong(str(malformed))
         if signed is None:
             return self._absent
-        if signed.timestamp is not None and abs(time() - signed.timestamp) > self._window:
-            return self._wrong("The timestamp is too far from the broker's clock.")
+        if not self._timely(signed):
+            return self._late
         if self.replays is not None and self.replays.full:
             return Verdict(Finding.UNKNOWN, error=BrokerError("rate_limited", headers=(("Retry-After", "1"),)))
         if exchange.body is None:
@@ -62,9 +63,15 @@ class HmacCheck:
             found |= hmac.compare_digest(digest, shown)
         if not found:
             return self._wrong("The signature does not fit.")
+        if not self._timely(signed):
+            # A body may take so long that an earlier call with this signature is forgotten by now.
+            return self._late
         if self.replays is not None and self.replays.seen(digest):
             return self._wrong("The signature was used before.")
         return ADMITTED
+
+    def _timely(self, signed: Signed) -> bool:
+        return signed.timestamp is None or abs(time() - signed.timestamp) <= self._window
 
     def _wrong(self, reason: str) -> Verdict:
         return Verdict(Finding.WRONG, self._challenges, reason)

@@ -1,18 +1,42 @@
 """A request's body, held back until somebody has looked at all of it, and then given on as it came."""
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
 
+from broker.callers.address import client_key
 from broker.core.body import Body
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 
+SHARES: Final = 4
+"""The part of the room that one address may fill: one in so many."""
+_HEAD_START: Final = 16 * 1024
+"""Bytes that every body is taken to have brought already, so that one that has just begun is not the slowest."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one address fills."""
+
+    held: int = 0
+    bodies: set["_Collector"] = field(default_factory=set)
+
 
 class BodyHolder:
-    """Holds bodies for one check: each up to a limit, and all that nobody has vouched for yet up to a total."""
+    """Holds bodies for one check: each up to a limit, and all that nobody has vouched for yet up to a total.
+
+    Anybody can send such a body and leave it unfinished. So an address has a share of the room only, and where there is
+    no room, the slowest body gives way to those that come on.
+    """
 
     def __init__(self, limit: int, total: int) -> None:
         self._limit = limit
         self._total = total
+        self._share = max(total // SHARES, limit)
+        self._shares: dict[str, _Share] = {}
         self.held = 0
 
     async def whole(self, exchange: Exchange) -> list[bytes]:
@@ -34,28 +58,53 @@ class BodyHolder:
             return [taken]
         if exchange.head.expects_continue and not body.size:
             exchange.caller_side.send_continue()
-        collector = _Collector(self, body, limit)
+        collector = _Collector(self, body, limit, client_key(exchange))
+        self._shares.setdefault(collector.key, _Share()).bodies.add(collector)
         try:
             await collector.collect()
         finally:
-            self.held -= collector.size
+            self.release(collector)
         exchange.body = _held(collector.pieces)
         return collector.pieces
 
-    def take(self, size: int) -> bool:
-        """Whether so much more may be held."""
+    def take(self, collector: "_Collector", size: int) -> None:
+        """So much more of a body came: others give way to it, or it gives way itself."""
+        share = self._shares[collector.key]
+        share.held += size
         self.held += size
-        return self.held <= self._total
+        while share.held > self._share and share.bodies:
+            _give_way(share.bodies)
+        while self.held > self._total and self._shares:
+            _give_way([body for each in self._shares.values() for body in each.bodies])
+
+    def release(self, collector: "_Collector") -> None:
+        """A body is no longer held here."""
+        share = self._shares.get(collector.key)
+        if share is None or collector not in share.bodies:
+            return
+        share.bodies.remove(collector)
+        share.held -= collector.size
+        self.held -= collector.size
+        if not share.bodies:
+            del self._shares[collector.key]
+
+
+def _give_way(bodies: Iterable["_Collector"]) -> None:
+    now = monotonic()
+    slowest = max(bodies, key=lambda body: (now - body.began) / (body.size + _HEAD_START))
+    slowest.fail(BrokerError("overloaded", "Too many bodies wait for their signatures to be checked."))
 
 
 class _Collector:
     """The sink that a body is drained into."""
 
-    def __init__(self, holder: BodyHolder, body: Body, limit: int) -> None:
+    def __init__(self, holder: BodyHolder, body: Body, limit: int, key: str) -> None:
         self._holder = holder
         self._body = body
         self._limit = limit
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.key = key
+        self.began = monotonic()
         self.pieces: list[bytes] = []
         self.size = 0
 
@@ -75,11 +124,9 @@ class _Collector:
             return
         self.pieces.append(data)
         self.size += len(data)
-        enough = self._holder.take(len(data))
+        self._holder.take(self, len(data))
         if self.size > self._limit:
             self.fail(BrokerError("body_too_large"))
-        elif not enough:
-            self.fail(BrokerError("overloaded", "Too many bodies wait for their signatures to be checked."))
 
     def finish(self) -> None:
         if not self._done.done():
@@ -88,6 +135,9 @@ class _Collector:
     def fail(self, error: Exception) -> None:
         if not self._done.done():
             self._done.set_exception(error)
+            # At once: the room is wanted now, and the task that waits gets its turn later.
+            self._holder.release(self)
+            self.pieces.clear()
 
 
 class _Nobody:

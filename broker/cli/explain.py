@@ -154,6 +154,7 @@ class Masked(NamedTuple):
 
     lines: tuple[Line, ...]
     fields: frozenset[bytes]
+    query_fields: frozenset[bytes] = frozenset()
 
 
 class NoUpstream:
@@ -174,7 +175,9 @@ def masked_table(config: Config, listener: str) -> RouteTable:
         if config.listener_of(route) == listener:
             names = [] if route.callers == "public" else route.callers
             checks = [(name, known[name]) for name in names if name in known]
-            plan = make_plan(config, route, Credentialed(NoUpstream(route.upstream), masked(route).fields), checks)
+            brought = masked(route)
+            target = Credentialed(NoUpstream(route.upstream), brought.fields, query_fields=brought.query_fields)
+            plan = make_plan(config, route, target, checks)
             rules.append(make_rule(route, plan))
     return RouteTable(rules)
 
@@ -192,7 +195,9 @@ def mask(_: Reference) -> Secret:
 def masked(route: Route) -> "Masked":
     """What the route's credentials bring in, with every secret masked, and the fields that they set."""
     injector = build_injector(listed(route), lambda _: FixedSource(Secret(MASK)))
-    return Masked((), frozenset()) if injector is None else Masked(injector.preview, injector.fields)
+    if injector is None:
+        return Masked((), frozenset())
+    return Masked(injector.preview, injector.fields, injector.query_fields)
 
 
 def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> None:

@@ -16,6 +16,7 @@ MAX_REPEATED: Final = 100_000
 
 NodeFault = tuple[Loc, int, str]
 """Place, line (from 1) and message."""
+_BOOL: Final = "tag:yaml.org,2002:bool"
 
 
 class Reader:
@@ -70,7 +71,7 @@ class Reader:
         for key, value in node.value:
             if key.tag == _MERGE:
                 merged = {**self._merge(value, loc), **merged}
-            elif not isinstance(key, yaml.ScalarNode) or key.tag not in _TEXT:
+            elif not isinstance(key, yaml.ScalarNode) or not _is_text(key):
                 self._fault(loc, key, "keys must be text; put this one in quotes")
             elif key.value in own:
                 self._fault((*loc, key.value), key, "this key is there twice")
@@ -135,3 +136,8 @@ def _pairs(node: yaml.MappingNode, depth: int = 0) -> Iterator[tuple[yaml.Node, 
             for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 if isinstance(source, yaml.MappingNode):
                     yield from _pairs(source, depth + 1)
+
+
+def _is_text(key: yaml.ScalarNode) -> bool:
+    """Whether a key is text. YAML 1.1 reads a bare `on`, as in `retry: {on: …}`, as true; as a key it means itself."""
+    return key.tag in _TEXT or (key.tag == _BOOL and key.value in ("on", "off"))

@@ -38,7 +38,7 @@ class Pool(Model):
     """Connections kept for the next request."""
 
     idle: Duration = setting("60s", "How long an unused connection is kept; 0 keeps none.")
-    size: int = setting(64, "Connections to one target at the same time.", ge=1)
+    size: int = setting(64, "Idle connections kept for each target.", ge=1)
     max_age: Duration = setting(
         "5m",
         "How old a connection may be and still be kept after a call, give or take a tenth: each new one looks the name "

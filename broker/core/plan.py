@@ -62,14 +62,15 @@ class RoutePlan:
     """Which fields tell the upstream about the caller: `x-forwarded`, `rfc7239` or `off`."""
     via: bool = True
     dropped_query: frozenset[bytes] = frozenset()
-    """Names of query parameters, decoded, that never reach the upstream."""
+    """Names of query parameters that never reach the upstream: hop 1's credentials and what is injected, made by
+    `comparable`."""
     caller_header: bytes = b""
     """The field that tells the upstream who calls, or empty."""
     prefixes: dict[bytes, bytes | None] = field(default_factory=dict, repr=False)
     """Raw field name → `Name: ` to forward it with, or None to drop it; filled as names are seen."""
 
     def upstream_target(self, target: bytes) -> bytes:
-        """The target with the matched prefix replaced, less hop 1's parameters; every other byte as it came."""
+        """The target with the matched prefix replaced, less the dropped parameters; every other byte as it came."""
         if self.replace_path is not None:
             target = self.replace_path + target[len(self.match_path) :]
         return without_parameters(target, self.dropped_query) if self.dropped_query else target

@@ -15,7 +15,8 @@ class Combined:
         every = [*constant, conversing]
         self._constant = constant
         self._conversing = conversing
-        self.fields = frozenset().union(*(one.fields for one in every))
+        self.fields = frozenset[bytes]().union(*(one.fields for one in every))
+        self.query_fields = frozenset[bytes]().union(*(one.query_fields for one in every))
         self.preview: tuple[Line, ...] = tuple(line for one in every for line in one.preview)
         self.bound = conversing.bound
         self.holds_body = any(one.holds_body for one in every)
@@ -27,13 +28,22 @@ class Combined:
         """See `Injector.flow`."""
         constant = [sent for one in self._constant if isinstance(sent := next(one.flow(call)), Send)]
         inner = self._conversing.flow(call)
-        step: Step = next(inner)
-        while True:
-            result = yield _merged(step, constant) if isinstance(step, Send) else step
-            try:
-                step = inner.send(result)
-            except StopIteration:
-                return
+        try:
+            step: Step = next(inner)
+            while True:
+                try:
+                    result = yield _merged(step, constant) if isinstance(step, Send) else step
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    # What was asked for failed: the flow that asked has to know, as others may wait for it.
+                    step = inner.throw(error)
+                else:
+                    step = inner.send(result)
+        except StopIteration:
+            return
+        finally:
+            inner.close()
 
 
 def _merged(step: Send, constant: list[Send]) -> Send:

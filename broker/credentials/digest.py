@@ -28,6 +28,7 @@ class DigestInjector:
 
     type = "digest"
     fields = frozenset({b"authorization"})
+    query_fields: frozenset[bytes] = frozenset()
     preview: tuple[Line, ...] = ((b"Authorization", b"Digest " + MASK),)
     bound = False
     holds_body = True

@@ -122,6 +122,8 @@ class Injector(Protocol):
     """As in `credentials.type`."""
     fields: frozenset[bytes]
     """Lower-case names of the header fields that it sets: the caller's own never reach the upstream."""
+    query_fields: frozenset[bytes]
+    """Names of the query parameters that it sets, decoded: the same goes for them."""
     preview: tuple[Line, ...]
     """What `explain` shows: the lines with every secret masked."""
     bound: bool

@@ -58,6 +58,7 @@ class FormLogin:
     """See `Injector`."""
 
     type = "form_login"
+    query_fields: frozenset[bytes] = frozenset()
     bound = False
     # A session ends without notice: the call that finds out is made again.
     holds_body = True

@@ -18,6 +18,7 @@ class TokenInjector:
     """`Authorization: Bearer …` (RFC 6750 section 2.1) with a token that is had from somewhere."""
 
     fields = frozenset({b"authorization"})
+    query_fields: frozenset[bytes] = frozenset()
     preview: tuple[Line, ...] = ((b"Authorization", b"Bearer " + MASK),)
     bound = False
     holds_body = False

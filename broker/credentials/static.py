@@ -21,10 +21,17 @@ class StaticInjector:
     transform: Transform | None = None
 
     def __init__(
-        self, kind: str, make: Make, sources: Sequence[SecretSource], fields: frozenset[bytes], preview: Sequence[Line]
+        self,
+        kind: str,
+        make: Make,
+        sources: Sequence[SecretSource],
+        fields: frozenset[bytes],
+        preview: Sequence[Line],
+        query_fields: frozenset[bytes] = frozenset(),
     ) -> None:
         self.type = kind
         self.fields = fields
+        self.query_fields = query_fields
         self.preview = tuple(preview)
         self._make = make
         self._sources = sources
@@ -94,7 +101,7 @@ def key_in_query(parameter: str, key: SecretSource) -> StaticInjector:
     def make() -> Send:
         return Send(query=f"{quote(parameter, safe='')}={quote(key.current().reveal(), safe='')}".encode())
 
-    return StaticInjector("api_key", make, [key], frozenset(), [])
+    return StaticInjector("api_key", make, [key], frozenset(), [], frozenset({parameter.encode()}))
 
 
 def key_in_cookie(name: str, key: SecretSource, named: str) -> StaticInjector:

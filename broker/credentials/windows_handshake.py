@@ -31,6 +31,7 @@ class WindowsInjector:
     type: str
     scheme: bytes
     fields = frozenset({b"authorization"})
+    query_fields: frozenset[bytes] = frozenset()
     preview: tuple[Line, ...]
     bound = True
     holds_body = True

@@ -71,11 +71,24 @@ class Gate:
         left = self._paused(exchange.caller)
         if left:
             raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
-        self._take(exchange.caller, priority)
+        taken = self._take(exchange.caller, priority)
+        try:
+            await self._place(exchange, priority)
+        except BaseException:
+            # What was refused, or left, has cost nothing.
+            for meter in taken:
+                meter.bucket.give_back()
+            raise
+
+    async def _place(self, exchange: Exchange, priority: Priority) -> None:
+        waited = False
         for bulkhead in self._bulkheads:
             if not bulkhead.try_enter():
                 await bulkhead.enter(priority, exchange.due)
+                waited = True
             exchange.held.append(bulkhead)
+        if waited and (left := self._paused(exchange.caller)):
+            raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
 
     def _paused(self, caller: str) -> float:
         pauses = self._pauses
@@ -83,7 +96,7 @@ class Gate:
             return 0.0
         return max(pauses.left((self._upstream,)), pauses.left((self._upstream, self._route, caller)))
 
-    def _take(self, caller: str, priority: Priority) -> None:
+    def _take(self, caller: str, priority: Priority) -> list[Meter]:
         own = self._caller_meters.get(caller)
         meters = [own, *self._meters] if own is not None else self._meters
         taken: list[Meter] = []
@@ -95,3 +108,4 @@ class Gate:
                     each.bucket.give_back()
                 raise refusal("rate_limited", wait, meter.words)
             taken.append(meter)
+        return taken

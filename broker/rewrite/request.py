@@ -32,7 +32,9 @@ def request_head(exchange: Exchange, plan: RoutePlan, authority: bytes, injectio
     prefixes = plan.prefixes
     named = named_for_removal(head.options) if head.options else head.options
     hosted = False
-    for name, value in _with_cookie(head.lines, injection.cookie) if injection.cookie else head.lines:
+    kept = b"cookie" not in named and b"cookie" not in plan.dropped
+    cookies = _cookies(head.lines, injection.cookie, kept=kept) if injection.cookie else b""
+    for name, value in head.lines:
         prefix = prefixes[name]
         if prefix is None:
             lower = name.lower()
@@ -41,31 +43,42 @@ def request_head(exchange: Exchange, plan: RoutePlan, authority: bytes, injectio
                 out += (name, b": ", _host(exchange, plan, authority), _CRLF)
             else:
                 _closer_look(exchange, plan, name, lower, value, out)
-        elif not named or name.lower() not in named:
+        elif (not named or name.lower() not in named) and not (cookies and name.lower() == b"cookie"):
             out += (prefix, value, _CRLF)
     if not hosted:
         out += (b"Host: ", _host(exchange, plan, authority), _CRLF)
     out += forwarded_lines(exchange, plan)
     if plan.caller_header and exchange.caller:
         out += (plan.caller_header, b": ", exchange.caller.encode(), _CRLF)
+    if cookies:
+        # Beyond the reach of whatever the caller's lines may say about this field.
+        out += (b"Cookie: ", cookies, _CRLF)
     for name, value in injection.lines:
         out += (name, b": ", value, _CRLF)
     out.append(_CRLF)
     return b"".join(out)
 
 
-def _with_cookie(lines: list[Line], cookie: bytes) -> list[Line]:
-    """One `Cookie` line for the caller's cookies and these (RFC 6265 section 5.4), which take the place of their
-    namesakes: of two cookies with one name, services believe the first."""
-    kept = [line for line in lines if line[0].lower() != b"cookie"]
-    names = {_cookie_name(pair) for pair in cookie.split(b";")}
+def _cookies(lines: list[Line], ours: bytes, *, kept: bool) -> bytes:
+    """The value of one `Cookie` line (RFC 6265 section 5.4): ours, and behind them the caller's, where they are kept,
+    but for namesakes. Of two cookies with one name services believe the first, and some take names in any case."""
+    if not kept:
+        return ours
+    names = {_cookie_name(pair) for pair in ours.split(b";")}
     pairs = [pair for name, value in lines if name.lower() == b"cookie" for pair in value.split(b";")]
-    theirs = [pair.strip() for pair in pairs if pair.strip() and _cookie_name(pair) not in names]
-    return [*kept, (b"Cookie", b"; ".join([*theirs, cookie]))]
+    theirs = [rest for pair in pairs if (rest := _foreign(pair, names))]
+    return b"; ".join([ours, *theirs])
+
+
+def _foreign(pair: bytes, names: set[bytes]) -> bytes:
+    """A pair of the caller's without namesakes: some services let a comma separate cookies too (RFC 2965)."""
+    parts = pair.split(b",")
+    kept = [part for part in parts if _cookie_name(part) not in names]
+    return b",".join(kept).strip()
 
 
 def _cookie_name(pair: bytes) -> bytes:
-    return pair.partition(b"=")[0].strip()
+    return pair.partition(b"=")[0].strip().lower()
 
 
 def _host(exchange: Exchange, plan: RoutePlan, authority: bytes) -> bytes:

@@ -48,8 +48,9 @@ def outcome(informed: Informed | None, exchange: Exchange) -> Iterator[Tell]:
         informed.failure()
         raise
     except BaseException:
-        interruption = exchange.cut_by
-        if isinstance(interruption, BrokerError) and interruption.code == "upstream_timeout":
+        # A deadline says something about the target only when the caller was not the slow one.
+        interruption, whole = exchange.cut_by, not (exchange.original or exchange).body_pending
+        if whole and isinstance(interruption, BrokerError) and interruption.code == "upstream_timeout":
             informed.failure()
         else:
             informed.ignored()

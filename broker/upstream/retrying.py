@@ -97,7 +97,8 @@ class RetryingUpstream:
         again = again and (repeater.repeatable or not _taken(exchange))
         if not again or not self._budget.take():
             return False
-        delay = self._settings.backoff.delay(attempt, exchange.due - monotonic())
+        asked_for = self.upstream.asked_for(exchange, plan)
+        delay = self._settings.backoff.delay(attempt, exchange.due - monotonic(), asked_for)
         if delay is None:
             return False
         await asyncio.sleep(delay)

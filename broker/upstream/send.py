@@ -173,6 +173,13 @@ class Upstream:
         self.heed(answer, exchange, plan)
         return answer
 
+    def asked_for(self, exchange: Exchange, plan: RoutePlan) -> float:
+        """Seconds for which the upstream asked to be left alone by such calls."""
+        pauses = self.pauses
+        if pauses is None or not len(pauses):
+            return 0.0
+        return max(pauses.left((self.name,)), pauses.left((self.name, plan.name, exchange.caller)))
+
     def heed(self, answer: Answer, exchange: Exchange, plan: RoutePlan) -> None:
         """An upstream that asks to be left alone is: with 503 by all, with 429 by those whom it counts as one."""
         head = answer.head

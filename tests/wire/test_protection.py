@@ -294,3 +294,42 @@ async def test_deadlines_open_the_circuit_of_calls_with_bodies_too(monkeypatch: 
     async with asyncio.timeout(SOON), serving(Gauge(), upstream=BREAKER, route=route) as rig:
         codes = [code(await rig.call(POST))[1] for _ in range(4)]
     assert codes == [b"upstream_timeout"] * 3 + [b"circuit_open"]
+
+
+LATER = BUSY.replace(b"\r\n\r\n", b"\r\nRetry-After: 30\r\n\r\n")
+
+
+async def test_a_retry_waits_as_long_as_the_upstream_asked_for_or_is_not_made() -> None:
+    async with asyncio.timeout(SOON), serving([LATER, OK], upstream=RETRY, route={"deadline": "6s"}) as rig:
+        assert (await rig.call()).status == 503
+        assert len(rig.upstream.requests) == 1
+
+
+async def test_calls_in_the_queue_heed_a_pause_too() -> None:
+    limits = {"max_concurrency": 1, "queue": {"size": 5}}
+    async with asyncio.timeout(SOON), serving(LATER, upstream=limits) as rig:
+        answers = await asyncio.gather(*(rig.call(POST) for _ in range(4)))
+        assert {answer.status for answer in answers} == {503}
+        assert len(rig.upstream.requests) == 1
+
+
+async def test_a_slow_caller_opens_no_circuit() -> None:
+    slow = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\nabc"
+    async with asyncio.timeout(SOON), serving(OK, upstream=BREAKER, route={"deadline": "100ms"}) as rig:
+        for _ in range(4):
+            async with rig.caller() as caller:
+                await caller.send(slow)
+                await caller.recv_response("POST")
+        assert (await rig.call()).status == 200
+
+
+async def test_a_call_that_the_queue_refuses_costs_no_token() -> None:
+    gauge, limits = Gauge(), {"max_concurrency": 1, "rate": "3/m burst 3"}
+    async with asyncio.timeout(SOON), serving(gauge, upstream=limits) as rig:
+        first = asyncio.create_task(rig.call())
+        await waits(gauge, 1)
+        for _ in range(3):
+            assert code(await rig.call()) == (503, b"overloaded")
+        gauge.go.set()
+        assert (await first).status == 200
+        assert (await rig.call()).status == 200
