@@ -90,7 +90,7 @@ class Slowing:
         return self._delay(failures.count)
 
     def proved(self, exchange: Exchange) -> None:
-        """A right proof came. Its connection need not wait, whoever else shares the address, until a wrong one comes."""
+        """A right proof came: until a wrong one comes, its connection need not wait for others at its address."""
         side = exchange.caller_side
         if self._failures and (side.pins is None or _PROVED not in side.pins):
             side.pin(_PROVED, _MARK)

@@ -73,9 +73,16 @@ class BodyHolder:
         share.held += size
         self.held += size
         while share.held > self._share and share.bodies:
-            _give_way(share.bodies)
+            self._give_way(share.bodies)
         while self.held > self._total and self._shares:
-            _give_way([body for each in self._shares.values() for body in each.bodies])
+            self._give_way([body for each in self._shares.values() for body in each.bodies])
+
+    def _give_way(self, bodies: Iterable["_Collector"]) -> None:
+        now = monotonic()
+        slowest = max(bodies, key=lambda body: (now - body.began) / (body.size + _HEAD_START))
+        slowest.fail(BrokerError("overloaded", "Too many bodies wait for their signatures to be checked."))
+        # At once: the room is wanted now, and the task that waits for the body gets its turn later.
+        self.release(slowest)
 
     def release(self, collector: "_Collector") -> None:
         """A body is no longer held here."""
@@ -87,12 +94,6 @@ class BodyHolder:
         self.held -= collector.size
         if not share.bodies:
             del self._shares[collector.key]
-
-
-def _give_way(bodies: Iterable["_Collector"]) -> None:
-    now = monotonic()
-    slowest = max(bodies, key=lambda body: (now - body.began) / (body.size + _HEAD_START))
-    slowest.fail(BrokerError("overloaded", "Too many bodies wait for their signatures to be checked."))
 
 
 class _Collector:
@@ -135,8 +136,6 @@ class _Collector:
     def fail(self, error: Exception) -> None:
         if not self._done.done():
             self._done.set_exception(error)
-            # At once: the room is wanted now, and the task that waits gets its turn later.
-            self._holder.release(self)
             self.pieces.clear()
 
 

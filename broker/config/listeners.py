@@ -60,7 +60,7 @@ class ListenerTimeouts(Model):
 
 
 class FailedCallers(Model):
-    """How callers are slowed down that keep showing a wrong proof; whoever shows a right one never waits."""
+    """How callers are slowed down that keep showing a wrong proof; after ten more, all proofs of their address wait."""
 
     after: int = setting(10, "Wrong proofs from one address that are answered at once.", ge=0)
     delay: Duration = setting("250ms", "The first delay; it doubles with each further one. 0 turns it off.")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from broker.core.heads import NO_OPTIONS
-from broker.core.message import Line, connection_options
+from broker.core.message import LONGEST_REMEMBERED, Line, connection_options
 from broker.http1.errors import ProtocolError
 
 
@@ -14,7 +14,7 @@ class _Kinds(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         kind = _BY_NAME.get(name.lower(), 0)
-        if len(self) < self._MOST:
+        if len(self) < self._MOST and len(name) <= LONGEST_REMEMBERED:
             self[name] = kind
         return kind
 

@@ -187,15 +187,8 @@ class RequestParser:
         authority, target = (None, self._target) if method == b"CONNECT" else split_target(self._target)
         if has_dot_segments(target):
             raise ProtocolError("the path has a `..` segment")
-        authority = self._read_authority(authority, fields, http10)
-        head = RequestHead(
-            method,
-            target,
-            http10,
-            self._lines,
-            authority,
-            host_of(authority) if authority else "",
-        )
+        authority, host = self._read_authority(authority, fields, http10)
+        head = RequestHead(method, target, http10, self._lines, authority, host)
         self._read_framing(head, fields)
         head.options = options_of(fields)
         expect = fields.get(EXPECT)
@@ -232,20 +225,22 @@ class RequestParser:
             raise ProtocolError("the header section is too large", "headers_too_large")
 
     @staticmethod
-    def _read_authority(authority: bytes | None, fields: Fields, http10: bool) -> bytes:
+    def _read_authority(authority: bytes | None, fields: Fields, http10: bool) -> tuple[bytes, str]:
+        """The authority that counts, and its bare host; both must be sound where a target and `Host` name one."""
         hosts = fields.get(HOST)
         if hosts is None:
             if http10:
-                return authority or b""
+                return authority or b"", host_of(authority) if authority else ""
             raise ProtocolError("Host is missing")
         if len(hosts) > 1:
             raise ProtocolError("there is more than one Host")
         host = hosts[0].strip(b" \t")
         if not host and not http10:
             raise ProtocolError("Host is empty")
-        if host:
-            host_of(host)
-        return authority if authority is not None else host
+        name = host_of(host) if host else ""
+        if authority is None:
+            return host, name
+        return authority, host_of(authority) if authority else ""
 
     @staticmethod
     def _read_framing(head: RequestHead, fields: Fields) -> None:

@@ -7,6 +7,8 @@ from typing import Final
 from broker.http1.errors import ProtocolError
 
 _AUTHORITY: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?\Z")
+_LONGEST_AUTHORITY: Final = 261
+"""Bytes of the longest host name (255, RFC 1035 section 2.3.4) with a port behind it."""
 _ENCODED: Final = re.compile(rb"%(2e|2f|5c)", re.IGNORECASE)
 _DECODED: Final = {b"2e": b".", b"2f": b"/", b"5c": b"/"}
 
@@ -28,9 +30,16 @@ def split_target(target: bytes) -> tuple[bytes | None, bytes]:
     return rest[:end], path if path.startswith(b"/") else b"/" + path
 
 
-@lru_cache(maxsize=1024)
 def host_of(authority: bytes) -> str:
     """The bare lower-case host of an authority, without port, brackets kept; raises `ProtocolError`."""
+    if len(authority) > _LONGEST_AUTHORITY:
+        # Before anything is remembered of it, here and for the lines about the caller: anybody sends hosts.
+        raise ProtocolError("Host is too long")
+    return _remembered_host(authority)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_host(authority: bytes) -> str:
     if not _AUTHORITY.match(authority):
         raise ProtocolError("Host is malformed")
     host = authority.lower()

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from broker.core.message import LONGEST_REMEMBERED
+
 _MOST: Final = 4096
 """Names remembered; callers choose names, so the memory must have a bound."""
 
@@ -17,6 +19,6 @@ class Prefixes(dict[bytes, bytes | None]):
 
     def __missing__(self, name: bytes) -> bytes | None:
         prefix = name + b": " if self._plain(name) else None
-        if len(self) < _MOST:
+        if len(self) < _MOST and len(name) <= LONGEST_REMEMBERED:
             self[name] = prefix
         return prefix

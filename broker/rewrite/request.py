@@ -103,7 +103,7 @@ def _closer_look(
 
 def _believed(exchange: Exchange, plan: RoutePlan, name: bytes, lower: bytes) -> bool:
     """Whether this is a trusted proxy's account of the caller, and not one that is continued in a line of ours."""
-    if not exchange.caller_side.peer_trusted or not is_forwarding(name) or b"_" in name:
+    if not exchange.caller_side.peer_trusted or not is_forwarding(name) or normal(name) != lower:
         return False
     if lower in plan.dropped:
         return False

@@ -1,125 +1,63 @@
 """Which route a request takes: the most specific match, at a cost that does not grow with the number of routes.
 
 Order of specificity: exact path over longer prefix over shorter, then exact host over longer wildcard over any, then
-the number of other conditions. Paths are compared byte for byte, as they came.
+the number of other conditions. Paths are compared byte for byte, as they came; one that another reader would take to
+another route is refused.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 from broker.core.heads import RequestHead
 from broker.core.plan import RoutePlan
-from broker.routing.conditions import Conditions
+from broker.routing.places import Places, Rule, suffixes
+from broker.routing.spelling import other_readings, plainly
+
+__all__ = ["NEVER_FORWARDED", "RouteTable", "Rule"]
 
 NEVER_FORWARDED = frozenset({b"TRACE", b"CONNECT"})
 """TRACE would echo the injected credential to the caller (RFC 9110 section 9.3.8); CONNECT is no gateway's business."""
-
-
-@dataclass(slots=True)
-class Rule:
-    """A route's match and what it leads to."""
-
-    host: str | None
-    path: bytes
-    conditions: Conditions
-    plan: RoutePlan
-
-
-@dataclass(slots=True)
-class _Place:
-    """The rules of one path (exact or prefix), by host."""
-
-    exact: dict[str, list[Rule]] = field(default_factory=dict)
-    wildcard: dict[str, list[Rule]] = field(default_factory=dict)
-    anyhost: list[Rule] = field(default_factory=list)
-
-    def add(self, rule: Rule) -> None:
-        if rule.host is None:
-            rules = self.anyhost
-        elif rule.host.startswith("*."):
-            rules = self.wildcard.setdefault(rule.host[1:], [])
-        else:
-            rules = self.exact.setdefault(rule.host, [])
-        rules.append(rule)
-        rules.sort(key=lambda one: -one.conditions.count)
-
-    def candidates(self, host: str) -> Iterator[list[Rule]]:
-        if self.exact and host in self.exact:
-            yield self.exact[host]
-        if self.wildcard:
-            for suffix in suffixes(host):
-                if suffix in self.wildcard:
-                    yield self.wildcard[suffix]
-        if self.anyhost:
-            yield self.anyhost
-
-
-def suffixes(host: str) -> Iterator[str]:
-    """`.b.c`, `.c` of `a.b.c`: what `*.b.c` and `*.c` stand for, longest first."""
-    at = host.find(".")
-    while at >= 0:
-        yield host[at:]
-        at = host.find(".", at + 1)
 
 
 class RouteTable:
     """The routes of one listener."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._exact: dict[bytes, _Place] = {}
-        self._prefix: dict[bytes, _Place] = {}
-        self._depth = 0
+        self._places = Places()
+        plain = Places()
         self._hosts: set[str] = set()
         self._any_host = False
+        self._unplain = False
         for rule in rules:
-            self._add(rule)
-
-    def _add(self, rule: Rule) -> None:
-        places = self._exact
-        if rule.path.endswith(b"/"):
-            places = self._prefix
-            self._depth = max(self._depth, rule.path.count(b"/"))
-        places.setdefault(rule.path, _Place()).add(rule)
-        if rule.host is None:
-            self._any_host = True
-        else:
-            self._hosts.add(rule.host.removeprefix("*"))
+            self._places.add(rule.path, rule)
+            plain.add(plainly(rule.path), rule)
+            self._unplain = self._unplain or plainly(rule.path) != rule.path
+            if rule.host is None:
+                self._any_host = True
+            else:
+                self._hosts.add(rule.host.removeprefix("*"))
+        # The same rules by what their paths mean. Where none lies below another, spelling changes no route. Where a
+        # route's own path can be read otherwise, so can requests whose path cannot: each is looked at.
+        self._plain = plain if plain.nested else None
 
     def match(self, exchange: Exchange) -> RoutePlan:
-        """The plan of the most specific route; raises `misdirected_request`, `no_route` or `method_not_allowed`."""
+        """The plan of the most specific route.
+
+        Raises `misdirected_request`, `no_route`, `method_not_allowed`, or `bad_request` for a path with two meanings.
+        """
         head = exchange.head
         allowed: set[bytes] = set()
         if head.method not in NEVER_FORWARDED:
-            for place in self._places(head.target):
-                for rules in place.candidates(head.host):
-                    for rule in rules:
-                        if rule.conditions.hold(head):
-                            if rule.conditions.takes(head.method):
-                                return rule.plan
-                            allowed |= rule.conditions.methods
+            target = head.target
+            end = target.find(b"?")
+            path = target if end < 0 else target[:end]
+            rule = _find(self._places, path, head, allowed)
+            if rule is not None:
+                if self._plain is not None and (self._unplain or other_readings(path)):
+                    _check_meaning(self._plain, path, head, rule)
+                return rule.plan
         raise self._refusal(head, allowed)
-
-    def _places(self, target: bytes) -> Iterator[_Place]:
-        """The places whose path matches, most specific first."""
-        end = target.find(b"?")
-        path = target if end < 0 else target[:end]
-        place = self._exact.get(path)
-        if place is not None:
-            yield place
-        for stop in reversed(self._ends(path)):
-            place = self._prefix.get(path[:stop])
-            if place is not None:
-                yield place
-
-    def _ends(self, path: bytes) -> list[int]:
-        """Where prefixes may end: behind each slash, as deep as the deepest configured prefix."""
-        ends: list[int] = []
-        at = -1
-        while len(ends) < self._depth and (at := path.find(b"/", at + 1)) >= 0:
-            ends.append(at + 1)
-        return ends
 
     def knows(self, host: str) -> bool:
         """Whether any route answers for this host."""
@@ -134,3 +72,26 @@ class RouteTable:
             methods = b", ".join(sorted(allowed)).decode()
             return BrokerError("method_not_allowed", headers=(("Allow", methods),))
         return BrokerError("no_route")
+
+
+def _find(places: Places, path: bytes, head: RequestHead, allowed: set[bytes]) -> Rule | None:
+    """The first rule that takes the request; `allowed` gets the methods of those that would take another."""
+    for place in places.of(path):
+        for rules in place.candidates(head.host):
+            for rule in rules:
+                if rule.conditions.hold(head):
+                    if rule.conditions.takes(head.method):
+                        return rule
+                    allowed |= rule.conditions.methods
+    return None
+
+
+def _check_meaning(plain: Places, path: bytes, head: RequestHead, rule: Rule) -> None:
+    """Refuse a path that a service may take for one of another route, which asks for other callers, perhaps.
+
+    Routes whose own paths differ in spelling only are the operator's word that the service tells them apart.
+    """
+    other = _find(plain, plainly(path), head, set())
+    if other is rule or (other is not None and plainly(other.path) == plainly(rule.path)):
+        return
+    raise BrokerError("bad_request", "The path can be read in two ways, which lead to two routes.")

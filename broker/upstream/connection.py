@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any
@@ -30,6 +31,7 @@ class UpstreamConnection(WatchedStream):
     """One connection of a pool. Exactly one call at a time; `released` is called when it is free or gone."""
 
     __slots__ = (
+        "_abandoned",
         "_answer",
         "_answered",
         "_length",
@@ -64,6 +66,7 @@ class UpstreamConnection(WatchedStream):
         self._answer: Answer | None = None
         self._used_before = False
         self._length: int | None = None
+        self._abandoned = False
         self.sock = sock
         self.idle_since = 0.0
         self.retires = inf
@@ -88,9 +91,14 @@ class UpstreamConnection(WatchedStream):
         if not self._ready_future.done():
             self._ready_future.set_result(None)
 
+    def _never_ready(self, error: Exception) -> None:
+        self._ready_future.set_exception(error)
+        # A caller that left waits no more: what nobody asks for would be logged as if it were a fault of the broker.
+        self._ready_future.exception()
+
     def tls_failed(self, failure: TlsFailure) -> None:
         if not self._ready_future.done():
-            self._ready_future.set_exception(failure)
+            self._never_ready(failure)
             return
         detail = "TLS broke during the call." if self._tls is None else explain(failure, self._tls)
         self._break(BrokerError("upstream_tls_failed", detail, cause=f"{failure.reason}: {failure.message}"))
@@ -174,12 +182,34 @@ class UpstreamConnection(WatchedStream):
             answered.cancel()
         self.abort()
 
+    def abandon(self, answered: "asyncio.Future[Answer]", over: Callable[[], None] | None) -> None:
+        """Nobody waits for this answer any more.
+
+        `over`: called once the service is done with the call: its answer begins, it fails, or takes too long. None:
+        nobody cares, and the connection is reset at once.
+        """
+        waiting = self._answered is answered and self._answer is None
+        if waiting and over is not None and self._request_sent:
+            self._abandoned = True
+            kept = self._answered = self._loop.create_future()
+            kept.add_done_callback(partial(_let_go, over))
+            return
+        if self._answered is answered:
+            self.cancel()
+        # Otherwise all of it came as the wait for it was cancelled; the connection may serve another call by now.
+        if over is not None:
+            over()
+
     # What the parser tells.
 
     def on_response(self, head: ResponseHead) -> None:
         empty = head.framing is Framing.NONE or (head.framing is Framing.LENGTH and head.length == 0)
         body = None if empty else Body(self)
         self.reusable = self.reusable and head.keep_alive
+        if (self._parser.bodyless or head.status == _NO_CONTENT) and (head.chunked or head.length):
+            # Some services send the body that such an answer must not have. It may come at any time, and would
+            # answer somebody else's call: the pool does not keep the connection, only a handshake goes on with it.
+            self.retires = -inf
         self._answer = Answer(head, body, self)
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(self._answer)
@@ -214,6 +244,10 @@ class UpstreamConnection(WatchedStream):
 
     def received(self, data: bytes) -> None:
         parser = self._parser
+        if self._abandoned:
+            # The service is done with the call; whatever it says, nobody wants it.
+            self.cancel()
+            return
         if parser.done:
             self.reusable = False
             self.abort()
@@ -249,7 +283,7 @@ class UpstreamConnection(WatchedStream):
         self._drop_request()
         self.reusable = False
         if not self._ready_future.done():
-            self._ready_future.set_exception(error or ConnectionResetError("closed during the TLS handshake"))
+            self._never_ready(error or ConnectionResetError("closed during the TLS handshake"))
         if not self._parser.done:
             if self._stale():
                 self._fail_answer(Stale())
@@ -280,8 +314,15 @@ class UpstreamConnection(WatchedStream):
             self._answer.body.fail(error)
 
 
+def _let_go(over: Callable[[], None], answered: "asyncio.Future[Answer]") -> None:
+    if not answered.cancelled() and answered.exception() is None:
+        answered.result().cancel()
+    over()
+
+
 def _wrong_length() -> BrokerError:
     return BrokerError("internal_error", cause="the body to send has another length than its head says")
 
 
+_NO_CONTENT = 204
 _CUT = "The upstream closed the connection before its answer was complete."

@@ -168,7 +168,7 @@ class Upstream:
         chunked = request.framing is Framing.CHUNKED
         with outcome(lease.informed, exchange) as told:
             answered = lease.connection.call(request.method, head, exchange.body, chunked, request.length)
-            answer = await answer_of(lease.connection, answered)
+            answer = await answer_of(lease.connection, answered, exchange)
             told(answer.head.status)
         self.heed(answer, exchange, plan)
         return answer

@@ -133,6 +133,45 @@ async def test_wrong_proofs_are_slowed_and_right_ones_are_not(broker: StartBroke
     assert await timed(running) < 0.15
 
 
+STRICT = {"limits": {"failed_callers": {"after": 0, "delay": "300ms", "most": "300ms"}}}
+
+
+async def guess(running: Any, key: bytes, patience: float = 0.1) -> int | None:
+    """Show a key and hang up where no answer comes soon: gives the status."""
+    async with running.client() as client:
+        await client.send(get(b"X-Api-Key: " + key))
+        try:
+            async with asyncio.timeout(patience):
+                return (await client.recv_response()).status
+        except TimeoutError:
+            await client.abort()
+            return None
+
+
+async def test_whoever_hangs_up_early_learns_nothing(broker: StartBroker, upstream: RawUpstream) -> None:
+    running = await start(broker, upstream, KEY, listener=STRICT)
+    async with running.client() as known:
+        await known.send(get(b"X-Api-Key: guess"))
+        assert (await known.recv_response()).status == 401
+        await known.send(get(b"X-Api-Key: key-number-one"))
+        assert (await known.recv_response()).status == 200
+        await asyncio.gather(*(guess(running, b"guess-%d" % number) for number in range(15)))
+        assert await guess(running, b"key-number-one") is None
+        assert len(upstream.requests) == 1
+        # A connection that has proved itself is not held up by others at its address.
+        began = time.monotonic()
+        await known.send(get(b"X-Api-Key: key-number-one"))
+        assert (await known.recv_response()).status == 200
+        assert time.monotonic() - began < 0.25
+    # Others wait, and get in.
+    assert await guess(running, b"key-number-one", patience=5) == 200
+    assert await guess(running, b"key-number-none", patience=5) == 401
+    # Without a proof nobody waits.
+    assert await timed(running) < 0.25
+    statuses = await asyncio.gather(*(guess(running, b"guess", patience=5) for _ in range(12)))
+    assert sorted(statuses) == [401] * 8 + [429] * 4  # type: ignore[type-var]
+
+
 async def under_way(running: Any, count: int) -> None:
     """Wait until so many calls are."""
     async with asyncio.timeout(5):

@@ -29,6 +29,7 @@ class MadeUp:
 
     type = "made_up"
     fields = frozenset({b"x-step"})
+    query_fields = frozenset({b"code"})
     preview = ()
     transform: Any = None
 
@@ -125,7 +126,52 @@ async def test_query_and_cookie_are_added_to_the_callers(use: Any) -> None:
     with_cookies, without = rig.upstream.requests
     assert b"GET /thing?a=1&code=s HTTP/1.1\r\n" in without
     assert b"\r\nCookie: sid=9\r\n" in without
-    assert b"\r\nCookie: a=b; c=d; sid=9\r\n" in with_cookies
+    assert b"\r\nCookie: sid=9; a=b; c=d\r\n" in with_cookies
+
+
+def brings(sent: Send) -> MadeUp:
+    """What a service takes its caller by, in the query or in cookies."""
+
+    def flow(_: Call) -> Flow:
+        yield sent
+
+    return MadeUp(flow)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        (b"/thing?code=callers&a=1", b"/thing?a=1&code=s"),
+        (b"/thing?CODE=callers&a=1", b"/thing?a=1&code=s"),
+        (b"/thing?c%4fde=callers&a=1&code", b"/thing?a=1&code=s"),
+        (b"/thing?a=1;code=callers;b=2", b"/thing?a=1;b=2&code=s"),
+        (b"/thing?code=callers", b"/thing?code=s"),
+        (b"/thing?codes=1&a=code", b"/thing?codes=1&a=code&code=s"),
+    ],
+)
+async def test_the_callers_parameter_of_that_name_never_goes_on(use: Any, asked: bytes, sent: bytes) -> None:
+    async with asyncio.timeout(SOON), serving(OK, route=use(brings(Send(query=b"code=s")))) as rig:
+        await rig.call(GET.replace(b"/thing?a=1", asked))
+    assert rig.upstream.requests[0].split(b" ")[1] == sent
+
+
+@pytest.mark.parametrize(
+    ("lines", "cookie"),
+    [
+        (b"Connection: cookie\r\n", b"SID=ours"),
+        (b"Connection: cookie\r\nCookie: a=b\r\n", b"SID=ours"),
+        (b"Cookie: SID=attacker\r\n", b"SID=ours"),
+        (b"Cookie: sid=attacker; a=b\r\n", b"SID=ours; a=b"),
+        (b"Cookie: a=b, SID=attacker\r\n", b"SID=ours; a=b"),
+        (b"cookie: sid = attacker,a=b\r\nCOOKIE: c=d\r\n", b"SID=ours; a=b; c=d"),
+        (b"Cookie: a=b,c; d=SID=e\r\n", b"SID=ours; a=b,c; d=SID=e"),
+    ],
+)
+async def test_a_cookie_of_ours_is_neither_removed_nor_outranked(use: Any, lines: bytes, cookie: bytes) -> None:
+    async with asyncio.timeout(SOON), serving(OK, route=use(brings(Send(cookie=b"SID=ours")))) as rig:
+        await rig.call(GET[:-2] + lines + b"\r\n")
+    head = rig.upstream.requests[0].split(b"\r\n")
+    assert [line for line in head if line.lower().startswith(b"cookie")] == [b"Cookie: " + cookie]
 
 
 async def test_a_fetch_goes_to_the_same_upstream(use: Any) -> None:

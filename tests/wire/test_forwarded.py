@@ -20,7 +20,11 @@ SPOOFED = [
     b"X_Forwarded_For: 6.6.6.6",
     b"X-Forwarded_For: 6.6.6.6",
     b"x_real_ip: 6.6.6.6",
+    b"X.Forwarded.For: 6.6.6.6",
+    b"X-Forwarded~Host: evil.test",
+    b"X!Real+IP: 6.6.6.6",
     b"Content_Length: 7",
+    b"Content.Length: 7",
     b"Transfer_Encoding: chunked",
 ]
 OWN = [
@@ -55,7 +59,8 @@ async def test_the_account_may_follow_rfc_7239(relay: Relay) -> None:
 async def test_a_trusted_proxy_is_continued(relay: Relay) -> None:
     told = (
         b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\nX-Forwarded-Proto: http\r\n"
-        b"X-Forwarded-Host: first.test\r\nX-Real-IP: 1.2.3.4\r\nX_Forwarded_For: 6.6.6.6\r\n\r\n"
+        b"X-Forwarded-Host: first.test\r\nX-Real-IP: 1.2.3.4\r\nX_Forwarded_For: 6.6.6.6\r\n"
+        b"X.Forwarded.Host: evil.test\r\n\r\n"
     )
     listener = {"trusted_proxies": ["127.0.0.0/8"]}
     assert lines(await relay(HEAD + told, listener=listener)) == [

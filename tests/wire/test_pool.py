@@ -1,13 +1,19 @@
 """Kept connections: used again, never twice for what must happen once, never with another's bytes."""
 
 import asyncio
+import gc
+import socket
 from asyncio import StreamWriter
 
 import pytest
 from rig import GET, pki, send_fin, serving
 
+from broker.core.alarms import AlarmWheel
 from broker.testing import contexts
 from broker.testing.raw.reader import RawReader, read_request
+from broker.tls.errors import TlsFailure
+from broker.upstream.connection import UpstreamConnection
+from broker.upstream.origin import UpstreamSettings
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 POST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
@@ -71,6 +77,51 @@ async def test_bytes_on_an_idle_connection_poison_nobody(together: bool, request
             rig.upstream.connections[0].writer.write(poison)
         assert (await rig.call(request_bytes)).body == b"ok"
     assert len(rig.upstream.connections) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "head", "kept"),
+    [
+        (b"HEAD", b"200 OK\r\nContent-Length: 41\r\n", False),
+        (b"HEAD", b"200 OK\r\nTransfer-Encoding: chunked\r\n", False),
+        (b"HEAD", b"200 OK\r\nContent-Length: 0\r\n", True),
+        (b"HEAD", b"200 OK\r\n", True),
+        (b"GET", b"204 No Content\r\nContent-Length: 41\r\n", False),
+        (b"GET", b"204 No Content\r\n", True),
+    ],
+)
+async def test_a_body_that_comes_late_and_unasked_poisons_nobody(method: bytes, head: bytes, kept: bool) -> None:
+    asked = asyncio.Event()
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        while request := await read_request(reader):
+            if request.startswith(b"GET /mine"):
+                asked.set()
+                await asyncio.sleep(0.05)
+                writer.write(OK)
+                continue
+            writer.write(b"HTTP/1.1 " + head + b"\r\n")
+            if not kept:
+                await asked.wait()
+                writer.write(OK.replace(b"ok", b"no"))
+
+    async with asyncio.timeout(SOON), serving(script) as rig:
+        await rig.call(GET.replace(b"GET", method))
+        assert (await rig.call(GET.replace(b"/thing", b"/mine"))).body == b"ok"
+        assert len(rig.upstream.connections) == (1 if kept else 2)
+
+
+async def test_a_handshake_that_nobody_waits_for_ends_without_a_word() -> None:
+    told: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    settings = UpstreamSettings(1, 1, 1, 1, require_close_notify=False, pool_idle=1, pool_size=1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        UpstreamConnection(None, ours, settings, AlarmWheel(loop), lambda _: None).lost(None)
+        UpstreamConnection(None, ours, settings, AlarmWheel(loop), lambda _: None).tls_failed(TlsFailure("CUT", "cut"))
+        gc.collect()
+    assert told == []
 
 
 async def test_a_connection_closed_as_soon_as_it_was_made_is_a_502_at_once() -> None:

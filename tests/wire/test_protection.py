@@ -333,3 +333,30 @@ async def test_a_call_that_the_queue_refuses_costs_no_token() -> None:
         gauge.go.set()
         assert (await first).status == 200
         assert (await rig.call()).status == 200
+
+
+async def test_a_caller_that_leaves_keeps_its_place_until_the_service_is_done() -> None:
+    gauge = Gauge()
+    async with asyncio.timeout(SOON), serving(gauge, upstream={"max_concurrency": 2}) as rig:
+        for under_way in (1, 2):
+            async with rig.caller() as caller:
+                await caller.send(GET)
+                await waits(gauge, under_way)
+        await asyncio.sleep(0.05)
+        assert code(await rig.call()) == (503, b"overloaded")
+        assert gauge.now == gauge.most == 2
+        gauge.go.set()
+        while (await rig.call()).status != 200:
+            await asyncio.sleep(0.01)
+    assert gauge.most == 2
+
+
+async def test_a_place_that_is_kept_for_the_service_comes_back_at_the_deadline() -> None:
+    gauge, limits = Gauge(), {"max_concurrency": 1, "timeouts": {"first_byte": "300ms"}}
+    async with asyncio.timeout(SOON), serving(gauge, upstream=limits) as rig:
+        async with rig.caller() as caller:
+            await caller.send(GET)
+            await waits(gauge, 1)
+        gauge.go.set()
+        while (await rig.call()).status != 200:
+            await asyncio.sleep(0.01)

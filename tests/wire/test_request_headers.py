@@ -177,7 +177,8 @@ async def test_a_callers_key_is_not_forwarded_and_the_credential_is_injected(rel
         },
         "env": {"WIRE_KEY": "k-1", "WIRE_PASSWORD": "p\u00e4ss:word"},
     }
-    spoofed = b"x-api-KEY: k-1\r\nX_Api_Key: k-1\r\nAuthorization: Bearer mine\r\nauthorization: x\r\nX-Kept: 1\r\n\r\n"
+    spoofed = b"x-api-KEY: k-1\r\nX_Api_Key: k-1\r\nX.Api.Key: k-1\r\n"
+    spoofed += b"Authorization: Bearer mine\r\nauthorization: x\r\nX-Kept: 1\r\n\r\n"
     credential = b"Authorization: Basic " + b64encode("wms:p\u00e4ss:word".encode())
     assert lines(await relay(HEAD + spoofed, **settings))[1:] == [b"X-Kept: 1", credential]
 

@@ -51,6 +51,35 @@ async def test_hosts_match_whatever_their_case_and_port(
     assert (await running.ask(start + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")).status == 200
 
 
+DEPARTMENTS = [
+    {"name": "all", "match": {"path": "/app/"}},
+    {"name": "admin", "match": {"path": "/app/admin/"}, "callers": ["boss"]},
+]
+BOSS = {"boss": {"type": "api_key", "header": "X-Api-Key", "key": "env:BOSS_KEY"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (b"/app/admin/x", 401),
+        (b"/app/%61dmin/x", 400),
+        (b"/app//admin/x", 400),
+        (b"/app/./admin/x", 400),
+        (b"/app/%2e/admin/x", 400),
+        (b"/app/admin%2fx", 400),
+        (b"/app\\admin/x", 404),
+        (b"/app/x%20y//z/./admin/", 200),
+    ],
+)
+async def test_no_spelling_of_a_path_leads_past_the_routes_below(
+    broker: Start, upstream: Any, path: bytes, status: int
+) -> None:
+    running = await broker(upstream.port, routes=DEPARTMENTS, callers=BOSS, env={"BOSS_KEY": "k-boss"})
+    answer = await running.ask(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.status == status
+    assert [request.split(b" ")[1] for request in upstream.requests] == ([path] if status == 200 else [])
+
+
 async def test_an_unknown_sni_is_misdirected(broker: Start, upstream: Any) -> None:
     running = await broker(upstream.port)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -56,6 +56,13 @@ async def test_a_call_is_made_as_the_configured_user(users: Path, kind: str, req
 
 
 @pytest.mark.parametrize("kind", ["ntlm", "negotiate"])
+async def test_a_head_is_logged_in_on_one_connection_though_its_refusals_have_lengths(users: Path, kind: str) -> None:
+    async with asyncio.timeout(SOON), Iis(users) as iis, through(iis, **credentials(kind)) as rig:
+        assert (await rig.call(GET.replace(b"GET", b"HEAD"))).status == 200
+        assert iis.handshakes == iis.connections == 1
+
+
+@pytest.mark.parametrize("kind", ["ntlm", "negotiate"])
 async def test_channel_binding_holds_over_tls(users: Path, kind: str) -> None:
     manners = Manners(requires_binding=True)
     async with (

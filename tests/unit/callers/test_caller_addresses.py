@@ -1,5 +1,6 @@
 """Where a call comes from is the peer's address, or what trusted proxies say, and nothing that a caller made up."""
 
+import asyncio
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from broker.callers.address import client_address, forwarded_for, listed, parse_address
 from broker.callers.ip import IpCheck
-from broker.callers.slowing import Slowing, SlowingSettings
+from broker.callers.slowing import PLACES, TOLERATED, Slowing, SlowingSettings
 from broker.callers.verdict import ADMITTED
+from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 
 Call = Callable[..., Exchange]
@@ -143,6 +145,66 @@ def test_the_memory_is_bounded_and_fades(call: Call, monkeypatch: pytest.MonkeyP
         slowing.note(behind(call(), "2.2.2.2"))
     now[0] += 601
     assert slowing.note(behind(call(), "2.2.2.2")) == 0
+
+
+def suspected(call: Call, slowing: Slowing, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have one address be suspected; gives its clock."""
+    now = [1000.0]
+    monkeypatch.setattr("broker.callers.slowing.monotonic", lambda: now[0])
+    for _ in range(2 + TOLERATED):
+        assert not slowing.suspects(call())
+        slowing.note(call())
+    slowing.note(call())
+    return now
+
+
+def test_many_wrong_proofs_make_every_proof_of_an_address_wait(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowing = Slowing(SETTINGS)
+    suspected(call, slowing, monkeypatch)
+    assert slowing.suspects(call())
+    assert not slowing.suspects(behind(call(), "1.1.1.1"))
+
+
+@pytest.mark.parametrize("guesses", [0, 1000])
+def test_an_address_is_suspected_for_a_minute_at_most(
+    call: Call, monkeypatch: pytest.MonkeyPatch, guesses: int
+) -> None:
+    slowing = Slowing(SETTINGS)
+    now = suspected(call, slowing, monkeypatch)
+    for _ in range(guesses):
+        slowing.note(call())
+    now[0] += 1
+    assert slowing.suspects(call()) is (guesses > 0 or slowing._failures["203.0.113.7"].level > 2 + TOLERATED)
+    now[0] += 60
+    assert not slowing.suspects(call())
+    slowing.note(behind(call(), "1.1.1.1"))
+    assert not slowing.suspects(call())
+
+
+def test_a_job_with_an_old_key_makes_nobody_wait(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("broker.callers.slowing.monotonic", lambda: now[0])
+    slowing = Slowing(SETTINGS)
+    for _ in range(200):
+        slowing.note(call())
+        now[0] += 10
+        assert not slowing.suspects(call())
+
+
+async def test_few_wait_at_a_time_and_the_others_are_sent_away(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    slowing = Slowing(SETTINGS)
+    suspected(call, slowing, monkeypatch)
+    waiting = [asyncio.ensure_future(slowing.hold_up(call())) for _ in range(PLACES)]
+    await asyncio.sleep(0)
+    with pytest.raises(BrokerError, match="rate_limited") as caught:
+        await slowing.hold_up(call())
+    assert caught.value.headers == (("Retry-After", "1"),)
+    await slowing.hold_up(behind(call(), "1.1.1.1"))
+    # Whoever hangs up gives the place free, and learned nothing.
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+    waiting[0] = asyncio.ensure_future(slowing.hold_up(call()))
+    await asyncio.gather(*waiting)
 
 
 def test_it_can_be_turned_off(call: Call) -> None:

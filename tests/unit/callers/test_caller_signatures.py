@@ -191,6 +191,87 @@ async def test_bodies_that_nobody_vouched_for_are_bounded_together(call: Call) -
     assert one._bodies.held == 159
 
 
+async def test_a_slow_body_does_not_outlast_the_window(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = with_body(call(*lines(b"hello")), b"hell", end=False)
+    came = exchange.body
+    task = asyncio.ensure_future(check(window=300.0).judge(exchange)())  # type: ignore[operator]
+    await asyncio.sleep(0)
+    later = time.time() + 302
+    monkeypatch.setattr("broker.callers.hmac_body.time", lambda: later)
+    came.feed(b"o")
+    came.finish()
+    assert (await task).reason == "The timestamp is too far from the broker's clock."
+
+
+def waiting(one: HmacCheck, exchange: Exchange, peer: str) -> "asyncio.Future[Any]":
+    exchange.caller_side.peer = peer
+    return asyncio.ensure_future(one.judge(exchange)())  # type: ignore[operator]
+
+
+async def test_one_address_fills_no_more_than_its_share(call: Call) -> None:
+    one, size = check(max_body=16 * 1024), 16 * 1024 - 1
+    held = [waiting(one, with_body(call(*lines()), b"x" * size, end=False), "203.0.113.7") for _ in range(16)]
+    await asyncio.sleep(0.01)
+    assert one._bodies.held <= 4 * 16 * 1024
+    exchange = with_body(call(*lines(b"hello")), b"hell", end=False)
+    came = exchange.body
+    honest = waiting(one, exchange, "203.0.113.8")
+    await asyncio.sleep(0.01)
+    came.feed(b"o")
+    came.finish()
+    assert await honest is ADMITTED
+    refused = [task for task in held if task.done()]
+    assert len(refused) == 12
+    for task in refused:
+        with pytest.raises(BrokerError, match="overloaded"):
+            await task
+    for task in set(held) - set(refused):
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert (one._bodies.held, one._bodies._shares) == (0, {})
+
+
+@pytest.mark.parametrize("addresses", [1, 16])
+async def test_where_there_is_no_room_the_slowest_body_gives_way(call: Call, addresses: int) -> None:
+    one, size = check(max_body=16 * 1024), 16 * 1024 - 1
+    held = [
+        waiting(one, with_body(call(*lines()), b"x" * size, end=False), f"198.51.100.{number % addresses}")
+        for number in range(16)
+    ]
+    await asyncio.sleep(0.05)
+    body = b"y" * 10_000
+    exchange = with_body(call(*lines(body)), end=False)
+    came = exchange.body
+    honest = waiting(one, exchange, "198.51.100.0")
+    await asyncio.sleep(0.01)
+    came.feed(body)
+    came.finish()
+    assert await honest is ADMITTED
+    assert any(task.done() for task in held)
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert one._bodies.held == 0
+
+
+async def test_a_body_that_was_given_up_counts_no_longer_though_its_task_sleeps(call: Call) -> None:
+    one = check(max_body=16 * 1024)
+    exchanges = [with_body(call(*lines()), b"x" * 16_000, end=False) for _ in range(4)]
+    held = [waiting(one, exchange, "203.0.113.7") for exchange in exchanges]
+    await asyncio.sleep(0.01)
+    for task in held:
+        task.cancel()
+    # Before any of them has its turn, another one needs the room.
+    late = with_body(call(*lines()), b"x" * 16_000, end=False)
+    fifth = waiting(one, late, "203.0.113.7")
+    exchanges[0].body.finish()
+    await asyncio.gather(*held, return_exceptions=True)
+    await asyncio.sleep(0.01)
+    assert one._bodies.held == 16_000
+    fifth.cancel()
+    await asyncio.gather(fifth, return_exceptions=True)
+
+
 def test_replays_are_bounded_and_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("broker.callers.replay.monotonic", lambda: now[0])

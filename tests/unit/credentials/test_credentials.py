@@ -16,7 +16,8 @@ from broker.config.model import (
 from broker.core.ports import Reference, SecretSource
 from broker.core.secret import Secret, SecretUnavailable
 from broker.credentials.build import build_injector
-from broker.credentials.flow import Await, Call, Injector, Seen, Send
+from broker.credentials.combined import Combined
+from broker.credentials.flow import Await, Call, Fetch, Flow, Injector, Seen, Send
 from broker.secretstore.fixed import FixedSource
 
 VALUES = {"USER": "wms", "PASSWORD": "pä:ss", "TOKEN": "abc.def", "EVIL": "a\r\nX: y", "COLON": "a:b", "KEY": "a&b c"}
@@ -63,6 +64,76 @@ def test_several_headers_and_several_credentials_go_together() -> None:
     assert step.lines == ((b"X-User", b"wms"), (b"X-Token", b"abc.def"))
     assert step.query == b"k=abc.def"
     assert built(two).fields == {b"x-user", b"x-token"}
+
+
+def test_a_key_in_the_query_names_its_parameter_also_among_others() -> None:
+    key = ApiKeyCredentials(type="api_key", query="c o", key="env:KEY")
+    assert built(key).query_fields == {b"c o"}
+    assert built(BearerCredentials(type="bearer", token="env:TOKEN"), key).query_fields == {b"c o"}
+    assert built(BearerCredentials(type="bearer", token="env:TOKEN")).query_fields == frozenset()
+
+
+class Asking:
+    """A flow that wants something, and notes what came of it."""
+
+    type = "asking"
+    fields = query_fields = frozenset[bytes]()
+    preview = ()
+    bound = holds_body = hashes_body = False
+    transform = None
+
+    def __init__(self, *, gives_up: bool) -> None:
+        self.told: list[BaseException] = []
+        self.closed = False
+        self._gives_up = gives_up
+
+    def flow(self, call: Call) -> Flow:
+        try:
+            try:
+                yield Fetch(b"GET", b"/login")
+            except OSError as error:
+                self.told.append(error)
+                if self._gives_up:
+                    return
+            yield Send(((b"X-Session", b"1"),))
+        finally:
+            self.closed = True
+
+
+def combined(asking: Asking) -> Flow:
+    key = build_injector([ApiKeyCredentials(type="api_key", key="env:TOKEN")], source)
+    assert key is not None
+    return Combined([key], asking).flow(CALL)
+
+
+def test_what_failed_is_told_to_the_flow_that_asked_for_it_also_among_others() -> None:
+    asking, error = Asking(gives_up=False), OSError("broken")
+    flow = combined(asking)
+    assert isinstance(next(flow), Fetch)
+    step = flow.throw(error)
+    assert isinstance(step, Send)
+    assert step.lines == ((b"X-Session", b"1"), (b"X-Api-Key", b"abc.def"))
+    assert asking.told == [error]
+    flow.close()
+    assert asking.closed
+
+
+def test_a_flow_may_end_when_it_is_told() -> None:
+    asking = Asking(gives_up=True)
+    flow = combined(asking)
+    next(flow)
+    with pytest.raises(StopIteration):
+        flow.throw(OSError("broken"))
+    assert asking.closed
+
+
+def test_an_abandoned_call_ends_the_flow_of_each_credential_at_once() -> None:
+    asking = Asking(gives_up=False)
+    flow = combined(asking)
+    next(flow)
+    flow.close()
+    assert asking.closed
+    assert asking.told == []
 
 
 def test_a_client_certificate_brings_nothing_into_requests() -> None:

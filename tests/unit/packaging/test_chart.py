@@ -88,6 +88,8 @@ def test_schema_is_closed_wherever_the_chart_owns_the_keys(schema: dict[str, Any
         {"service": {"type": "ClusterIP", "ports": [{"name": "admin", "port": 1, "containerPort": 9090}]}},
         {"service": {"type": "ClusterIP", "ports": [{"name": "https", "port": 443, "containerPort": 443}]}},
         {"podSecurity": {"runAsUser": 0}},
+        {"temporary": {"sizeLimit": "much"}},
+        {"temporary": {}},
         {"extraEnv": [{"name": "A", "value": "b", "valueFrom": {}}]},
         {"routes": {"version": 1}},
         {"routes": {"version": 2}},
@@ -165,6 +167,7 @@ def test_templates_close_every_block(templates: dict[str, str]) -> None:
         "path: /readyz",
         "mountPath: /etc/broker/certs",
         "mountPath: /run/secrets",
+        "mountPath: /tmp",
         "checksum/config:",
     ],
 )

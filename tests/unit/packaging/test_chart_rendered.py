@@ -117,6 +117,13 @@ def test_pod_meets_the_restricted_standard(request: pytest.FixtureRequest, which
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
+@pytest.mark.parametrize(("values", "size"), [({}, "4Gi"), ({"temporary": {"sizeLimit": "500Mi"}}, "500Mi")])
+def test_bodies_that_are_held_back_have_a_bounded_place_on_disk(chart: Path, values: dict[str, Any], size: str) -> None:
+    pod = by_kind(run(chart, values))["Deployment", "demo-tls-broker"]["spec"]["template"]["spec"]
+    assert {"name": "temporary", "emptyDir": {"sizeLimit": size}} in pod["volumes"]
+    assert {"name": "temporary", "mountPath": "/tmp"} in pod["containers"][0]["volumeMounts"]
+
+
 def test_another_configuration_rolls_the_pods(chart: Path, full: dict[str, Any], full_values: dict[str, Any]) -> None:
     changed = {**full_values, "routes": {**full_values["routes"], "drain_timeout": "20s"}}
 
