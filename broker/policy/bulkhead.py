@@ -72,6 +72,9 @@ class Bulkhead:
         self._clock = clock
         self._rate = ServiceRate(clock)
         self._queue: FairQueue[Turn] = FairQueue(settings.weights)
+        whole = sum(settings.weights)
+        self._parts = tuple(settings.queue * weight // whole for weight in settings.weights)
+        """How much of the queue is each priority's own; what its own line needs less, others may take."""
         self._low_room = ceil(settings.queue * settings.low_share)
 
     @property
@@ -118,7 +121,7 @@ class Bulkhead:
     def leave(self) -> None:
         """A call is over; its place goes to the next."""
         if self.active >= self.limit:
-            self._rate.completed()
+            self._rate.completed(self.limit)
         self.active -= 1
         if self._queue.size:
             self._hand_over()
@@ -136,15 +139,16 @@ class Bulkhead:
         """Seconds until those who wait now will have had their turn, and a newcomer its own."""
         if self.active < self.limit:
             return 0.0
-        return self._rate.seconds_for(self._queue.size + 1)
+        return self._rate.seconds_for(self._queue.size + 1, self.limit)
 
     def _make_room(self, priority: Priority) -> None:
         queue, most = self._queue, self._settings.queue
-        if priority is Priority.LOW and self._low_room <= queue.size < most:
+        own = queue.waiting(priority) < self._parts[priority]
+        if priority is Priority.LOW and not own and self._low_room <= queue.size < most:
             self._refuse(CROWDED)
         if queue.size < most:
             return
-        evicted = queue.newest_below(priority)
+        evicted = queue.evict(priority, self._parts, own=own)
         if evicted is None:
             self._refuse(FULL)
         else:

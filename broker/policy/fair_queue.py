@@ -5,7 +5,7 @@ every item served, and the smallest pass is next. Among equals, who came first i
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
@@ -67,10 +67,13 @@ class FairQueue(Generic[Item]):
         self.size -= 1
         return True
 
-    def newest_below(self, priority: Priority) -> Item | None:
-        """Who came last among the least important, taken out, if less important than `priority`; else None."""
+    def evict(self, priority: Priority, parts: Sequence[int], *, own: bool) -> Item | None:
+        """Who came last among the least important that has more than its part of the queue, taken out; else None.
+
+        High is never evicted; `own`: `priority` has less than its part, so the more important give way as well.
+        """
         for at in (Priority.LOW, Priority.MEDIUM):
-            if at > priority and self._lines[at]:
+            if (at > priority or (own and at != priority)) and len(self._lines[at]) > parts[at]:
                 self.size -= 1
                 return self._lines[at].popitem(last=True)[0]
         return None

@@ -25,15 +25,19 @@ class ServiceRate:
         """The last free place was taken."""
         self._since = self._clock()
 
-    def completed(self) -> None:
+    def completed(self, places: int) -> None:
         """A call was completed as the service was full."""
         now = self._clock()
         took, self._since = now - self._since, now
-        self._interval = self._interval + _SHARE * (took - self._interval) if self._interval else took
+        if self._interval:
+            # Calls that began together end together: the mean has to span a whole round of them.
+            self._interval += min(_SHARE, 0.5 / places) * (took - self._interval)
+        else:
+            self._interval = took / places
 
-    def seconds_for(self, calls: int) -> float:
+    def seconds_for(self, calls: int, places: int) -> float:
         """How long a full service will take for `calls` from now."""
         # A service that hangs completes nothing: the interval under way tells, before it has ended.
-        under_way = self._clock() - self._since
+        under_way = (self._clock() - self._since) / places
         interval = max(self._interval, under_way) if self._interval else max(_UNKNOWN, under_way)
         return calls * interval

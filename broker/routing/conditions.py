@@ -20,9 +20,10 @@ def soap_action(head: RequestHead) -> bytes | None:
     None where there is none, and where two readers could find two: the service may be another reader than this.
     """
     kind = head.content_type
-    soap_12 = kind.partition(b";")[0].strip(b" \t").lower() == _SOAP_12
+    lower = kind.lower()
+    soap_12 = lower.startswith(_SOAP_12) and lower.partition(b";")[0].strip(b" \t") == _SOAP_12
     header = head.soap_action.strip(b'"') if head.soap_action is not None else None
-    if b"action" not in kind.lower():
+    if b"action" not in lower:
         return None if soap_12 else header
     actions = _action_parameters(kind)
     if not actions:
@@ -46,6 +47,15 @@ def _action_parameters(kind: bytes) -> list[bytes] | None:
             if name == b"action":
                 found.append(match[3] if match[2] is None else _QUOTED_PAIR.sub(rb"\1", match[2]))
     return None if match is None else found
+
+
+def _asks_for(action: bytes, head: RequestHead) -> bool:
+    """Whether this is the action of the request, beyond doubt."""
+    said = head.content_type if head.soap_action is None else head.soap_action
+    if action not in said and b"\\" not in said:
+        # Of many routes for one path, most stand for other actions.
+        return False
+    return soap_action(head) == action and _said_once(head)
 
 
 def _said_once(head: RequestHead) -> bool:
@@ -77,6 +87,6 @@ class Conditions:
 
     def hold(self, head: RequestHead) -> bool:
         """Whether everything but the method holds."""
-        if self.action is not None and (soap_action(head) != self.action or not _said_once(head)):
+        if self.action is not None and not _asks_for(self.action, head):
             return False
         return not self.headers or all(_says_only(head, name, value) for name, value in self.headers)

@@ -360,3 +360,27 @@ async def test_a_place_that_is_kept_for_the_service_comes_back_at_the_deadline()
         gauge.go.set()
         while (await rig.call()).status != 200:
             await asyncio.sleep(0.01)
+
+
+async def test_low_priority_has_its_part_of_the_queue() -> None:
+    gauge = Gauge()
+    limits = {"max_concurrency": 1, "queue": {"size": 13, "wait": "5s"}}
+    routes = [{"name": name, "match": {"path": f"/{name}/"}, "priority": name} for name in ("high", "medium", "low")]
+    async with asyncio.timeout(SOON), serving(gauge, upstream=limits, more_routes=routes) as rig:
+
+        def call(priority: bytes) -> "asyncio.Task[Any]":
+            return asyncio.create_task(rig.call(GET.replace(b"/thing", b"/%b/x" % priority)))
+
+        first = call(b"high")
+        await waits(gauge, 1)
+        medium = [call(b"medium") for _ in range(13)]
+        await asyncio.sleep(0.1)
+        low = [call(b"low") for _ in range(3)]
+        await asyncio.sleep(0.1)
+        high = [call(b"high") for _ in range(5)]
+        await asyncio.sleep(0.1)
+        gauge.go.set()
+        assert (await first).status == 200
+        assert [(await each).status for each in high] == [200] * 5
+        assert [(await each).status for each in low].count(200) == 1
+        assert 4 <= [(await each).status for each in medium].count(200) <= 7

@@ -155,9 +155,10 @@ async def test_the_advice_follows_the_rate_of_service_and_a_service_that_hangs(c
         bulkhead.leave()
     await settle()
     assert bulkhead.waiting == 8
-    assert bulkhead.retry_in() == pytest.approx(9 * 0.5)
+    assert bulkhead.retry_in() == pytest.approx(9 * 0.5, rel=0.1)
     clock.now += 10
-    assert bulkhead.retry_in() == pytest.approx(9 * 10)
+    # Two places: what hangs in one of them may hang in the other.
+    assert bulkhead.retry_in() == pytest.approx(9 * 10 / 2)
     for task in tasks:
         task.cancel()
     await settle()

@@ -57,10 +57,23 @@ def test_first_come_first_served_among_equals() -> None:
         queue.push(number, LOW)
     assert queue.remove(2, LOW)
     assert not queue.remove(2, LOW)
-    assert queue.newest_below(LOW) is None
-    assert queue.newest_below(HIGH) == 4
+    assert queue.evict(LOW, (0, 0, 0), own=False) is None
+    assert queue.evict(HIGH, (0, 0, 0), own=False) == 4
     assert [queue.pop() for _ in range(4)] == [0, 1, 3, None]
     assert queue.waiting(LOW) == 0
+
+
+def test_nobody_is_evicted_from_a_part_of_ones_own() -> None:
+    queue: FairQueue[int] = FairQueue()
+    for number in range(3):
+        queue.push(number, LOW)
+    queue.push(7, MEDIUM)
+    assert queue.evict(HIGH, (8, 4, 3), own=False) is None
+    assert queue.evict(HIGH, (8, 4, 2), own=False) == 2
+    # Who has less than its part takes it back from the more important, but never from high.
+    queue.push(9, HIGH)
+    assert queue.evict(LOW, (0, 0, 3), own=True) == 7
+    assert queue.evict(LOW, (0, 0, 3), own=True) is None
 
 
 def test_a_weight_of_nothing_is_refused() -> None:
