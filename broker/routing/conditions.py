@@ -51,9 +51,9 @@ def _action_parameters(kind: bytes) -> list[bytes] | None:
 
 def _asks_for(action: bytes, head: RequestHead) -> bool:
     """Whether this is the action of the request, beyond doubt."""
-    said = head.content_type if head.soap_action is None else head.soap_action
-    if action not in said and b"\\" not in said:
-        # Of many routes for one path, most stand for other actions.
+    header = head.soap_action
+    if header is not None and header.strip(b'"') != action:
+        # Of many routes for one path, most stand for other actions: they need no closer look.
         return False
     return soap_action(head) == action and _said_once(head)
 

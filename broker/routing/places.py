@@ -72,25 +72,24 @@ class Places:
             self._depth = max(self._depth, path.count(b"/"))
         places.setdefault(path, Place()).add(rule)
 
-    def of(self, path: bytes) -> Iterator[Place]:
+    def of(self, path: bytes) -> list[Place]:
         """The places that a path matches, most specific first."""
-        place = self._exact.get(path)
-        if place is not None:
-            yield place
-        for stop in reversed(self._ends(path)):
-            place = self._prefix.get(path[:stop])
-            if place is not None:
-                yield place
-
-    def _ends(self, path: bytes) -> list[int]:
-        """Where prefixes may end: behind each slash, as deep as the deepest configured prefix."""
-        ends: list[int] = []
-        at = -1
-        while len(ends) < self._depth and (at := path.find(b"/", at + 1)) >= 0:
-            ends.append(at + 1)
-        return ends
+        found: list[Place] = []
+        prefix = self._prefix
+        at = 0
+        # Prefixes end behind a slash, and none is deeper than the deepest that is configured.
+        for _ in range(self._depth):
+            at = path.find(b"/", at) + 1
+            if not at:
+                break
+            if (place := prefix.get(path[:at])) is not None:
+                found.append(place)
+        if (place := self._exact.get(path)) is not None:
+            found.append(place)
+        found.reverse()
+        return found
 
     @property
     def nested(self) -> bool:
         """Whether a path of one place lies below another's."""
-        return any(len(list(self.of(path))) > 1 for path in (*self._exact, *self._prefix))
+        return any(len(self.of(path)) > 1 for path in (*self._exact, *self._prefix))

@@ -1,11 +1,11 @@
 """How else a service may read a path: many decode it, and take several spellings for one."""
 
+import re
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
-
-def other_readings(path: bytes) -> bool:
-    """Whether a path can be read in more than one way; a quick look, for most paths cannot."""
-    return b"%" in path or b"//" in path or b"/." in path or b";" in path or b"\\" in path
+other_readings: Final = re.compile(rb"%|\\|;|/[/.]").search
+"""Whether a path can be read in more than one way; a quick look, for most paths cannot."""
 
 
 def plainly(path: bytes) -> bytes:

@@ -58,10 +58,14 @@ async def _establish(
     loop = asyncio.get_running_loop()
     tls = origin.tls
     engine = None if tls is None else tls.engine(origin.server_name, origin.host, origin.port)
-    _, connection = await loop.create_connection(
-        lambda: UpstreamConnection(engine, sock, settings, wheel, released, None if tls is None else tls.options),
-        sock=sock,
-    )
+    try:
+        _, connection = await loop.create_connection(
+            lambda: UpstreamConnection(engine, sock, settings, wheel, released, None if tls is None else tls.options),
+            sock=sock,
+        )
+    except BaseException:
+        sock.close()
+        raise
     if tls is None:
         return connection
     try:
