@@ -8,13 +8,17 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n 
 
 OBSOLETE := $(VENV)/lib/broker/obsolete_tls.so
 
-.PHONY: run test check lint types imports bench obsolete-tls clean
+.PHONY: run test coverage check lint types imports bench obsolete-tls clean
 
 run: $(VENV)/.run
 	$(BIN)/broker certs --out certs
 	$(BIN)/broker demo -c routes.yaml
 
 test: check $(VENV)/.obsolete
+	$(BIN)/pytest --durations=15
+
+# Tracing every line makes the tests take twice as long.
+coverage: $(VENV)/.test $(VENV)/.obsolete
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 check: lint types imports

@@ -1,6 +1,7 @@
 """From the configuration to the choice among an upstream's targets, and what watches over them."""
 
 import logging
+from itertools import count
 
 from broker.config.model import Upstream as UpstreamConfig
 from broker.config.targets import Ejection
@@ -27,7 +28,8 @@ def choose_targets(upstream: Upstream, config: UpstreamConfig, registry: Registr
     # What checks made of a target must not outlast the checks: nothing else would ever say that it is up again.
     kind = "unchecked" if config.health is None else "checked"
     weights = [*(config.weights or [1] * len(config.targets)), *([1] * len(config.fallback))]
-    endpoints, healths = [], []
+    endpoints: list[Endpoint] = []
+    healths: list[Health] = []
     for at, (target, weight) in enumerate(zip(targets, weights, strict=True)):
         address = str(target)
         health: Health | None = None
@@ -37,7 +39,7 @@ def choose_targets(upstream: Upstream, config: UpstreamConfig, registry: Registr
         endpoints.append(
             Endpoint(
                 at,
-                f"{target.host}:{target.port}",
+                _name(f"{target.host}:{target.port}", endpoints),
                 weight=weight,
                 fallback=at >= len(config.targets),
                 health=health,
@@ -122,3 +124,9 @@ def _health_told(upstream: str, target: str) -> OnHealth:
         )
 
     return told
+
+
+def _name(address: str, others: list[Endpoint]) -> str:
+    """The address; for a target that is listed again, with its number."""
+    taken = {other.name for other in others}
+    return next(name for number in count(1) if (name := f"{address}#{number}" if number > 1 else address) not in taken)

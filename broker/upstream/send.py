@@ -76,7 +76,7 @@ class Upstream:
         self.targets: Targets | None = None
         """Their choice; None where there is one that is always asked."""
         if len(origins) > 1:
-            self.targets = Targets([Endpoint(at, f"{each.host}:{each.port}") for at, each in enumerate(origins)])
+            self.targets = Targets([Endpoint(at, str(at)) for at in range(len(origins))])
 
     checks: Checks | None = None
     """What asks the targets how they are."""

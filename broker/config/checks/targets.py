@@ -23,7 +23,7 @@ def _repeated(upstream: Upstream, at: Loc) -> Iterator[Problem]:
         for index, target in enumerate(targets):
             if (target.host, target.port) in seen:
                 advice = "; to give it a larger share, use `weights`" if key == "targets" else ""
-                yield Problem((*at, key, index), f"this target is listed already{advice}")
+                yield warning((*at, key, index), f"this target is listed already{advice}")
             seen.add((target.host, target.port))
 
 
