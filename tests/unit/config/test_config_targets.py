@@ -40,7 +40,7 @@ def faults(settings: str) -> list[str]:
         (TWO + "balance: hash, hash_header: 'X Company'", "upstreams.u.hash_header: expected the name of a header"),
         (TWO + "balance: random", "upstreams.u.balance: "),
         ("targets: [http://a], balance: round_robin", "upstreams.u.balance: warning: does nothing"),
-        ("targets: [http://a, http://A:80]", "upstreams.u.targets[1]: warning: this target is listed already; to give it"),
+        ("targets: [http://a, http://A:80]", "upstreams.u.targets[1]: warning: this target is listed already; to give"),
         (TWO + "fallback: [http://c, http://b]", "upstreams.u.fallback[1]: warning: this target is listed already"),
         (TWO + "fallback: [https://c]", "upstreams.u.targets: targets of one upstream are all http"),
         (TWO + "ejection: {time: 10s, most: 5s}", "upstreams.u.ejection.most: is shorter than `time`"),
