@@ -286,7 +286,7 @@ def shape(text: str) -> list[str]:
     text = re.sub(r"https://[^/\s\"]+", "https://<target>", text)
     text = re.sub(r"\d+ connections, [\d.]+ seconds", "<cost>", text)
     # Three servers stand behind one address, and know nothing of each other's sessions.
-    text = re.sub(r"sessions (not )?resumed", "<resumption>", text)
+    text = re.sub(r"sessions +(not )?resumed", "<resumption>", text)
     text = re.sub(r"[\d.]+, connected in \d+ ms", "<address>", text)
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 

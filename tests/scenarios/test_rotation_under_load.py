@@ -23,7 +23,7 @@ from broker.testing.contexts import client_context
 
 PASSWORDS = OLD, NEW, NEWEST = "the-0ld-password", "the-n3w-password", "the-n3west-password"
 RATE: Final = 200
-SECONDS: Final = 3.0
+SECONDS: Final = 6.0
 SWAP_AFTER: Final = 1.5
 CALLERS: Final = 8
 KINDS: Final = ("basic", "bearer", "api_key", "digest")
