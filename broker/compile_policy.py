@@ -16,8 +16,8 @@ from broker.upstream.retrying import RetryingUpstream, RetrySettings
 from broker.upstream.send import Upstream
 
 
-def make_gate(config: Config, route: Route, registry: Registry) -> Gate | None:
-    """The gate of a route; None where nothing is limited, now or by an upstream that asks for a pause."""
+def make_gate(config: Config, route: Route, registry: Registry) -> Gate:
+    """The gate of a route: its limits, and the pauses that its upstream may ask for."""
     upstream = config.upstreams[route.upstream]
     callers = [] if route.callers == "public" else list(route.callers)
     meters = []

@@ -46,7 +46,7 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         caller = plan.authenticate(exchange)
         exchange.caller = caller if isinstance(caller, str) else await proven(exchange, plan, caller)
         admit(exchange, plan)
-        if plan.gate is not None:
+        if plan.gate is not None and not plan.gate.open:
             await plan.gate.enter(exchange)
         invite_body(exchange)
         reply = await call_upstream(exchange, plan)

@@ -32,6 +32,10 @@ class UpstreamPort(Protocol):
 class GatePort(Protocol):
     """The limits that a call passes before it costs the upstream anything."""
 
+    @property
+    def open(self) -> bool:
+        """Whether every call passes now: then there is no need to enter."""
+
     async def enter(self, exchange: Exchange) -> None:
         """Pass, after a wait if need be; raises `BrokerError`."""
 

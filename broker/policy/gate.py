@@ -58,8 +58,14 @@ class Gate:
         self._priority = priority
         self._caller_priorities = caller_priorities
         self._pauses = pauses
+        self._limited = bool(meters or caller_meters or bulkheads)
         self._upstream = upstream
         self._route = route
+
+    @property
+    def open(self) -> bool:
+        """Whether every call passes: the route has no limit, and no upstream asked for a pause."""
+        return not (self._limited or self._pauses)
 
     def priority_of(self, caller: str) -> Priority:
         """The caller's own priority counts, then the route's."""
@@ -68,9 +74,7 @@ class Gate:
     async def enter(self, exchange: Exchange) -> None:
         """Pass, after a wait if need be; raises `rate_limited` or `overloaded`, with a `Retry-After` that is true."""
         priority = self.priority_of(exchange.caller)
-        left = self._paused(exchange.caller)
-        if left:
-            raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
+        self._heed_pause(exchange.caller)
         taken = self._take(exchange.caller, priority)
         try:
             await self._place(exchange, priority)
@@ -87,14 +91,13 @@ class Gate:
                 await bulkhead.enter(priority, exchange.due)
                 waited = True
             exchange.held.append(bulkhead)
-        if waited and (left := self._paused(exchange.caller)):
-            raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
+        if waited:
+            self._heed_pause(exchange.caller)
 
-    def _paused(self, caller: str) -> float:
-        pauses = self._pauses
-        if not len(pauses):
-            return 0.0
-        return max(pauses.left((self._upstream,)), pauses.left((self._upstream, self._route, caller)))
+    def _heed_pause(self, caller: str) -> None:
+        left = self._pauses.left_for(self._upstream, self._route, caller)
+        if left:
+            raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
 
     def _take(self, caller: str, priority: Priority) -> list[Meter]:
         own = self._caller_meters.get(caller)

@@ -9,6 +9,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+_FOR_ALL: Final = 503
 STATUSES: Final = frozenset({429, 503})
 """Answers whose `Retry-After` says when to come back (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
 
@@ -99,6 +100,16 @@ class Pauses:
             return left
         del self._until[key]
         return 0.0
+
+    def left_for(self, upstream: str, route: str, caller: str) -> float:
+        """Seconds for which an upstream wants no such call: all are meant by a 503, those counted as one by a 429."""
+        if not self._until:
+            return 0.0
+        return max(self.left((upstream,)), self.left((upstream, route, caller)))
+
+    def note_from(self, upstream: str, route: str, caller: str, status: int, retry_after: bytes) -> None:
+        """An upstream answered such a call with one of `STATUSES`; see `left_for`."""
+        self.note((upstream,) if status == _FOR_ALL else (upstream, route, caller), status, retry_after)
 
     def _forget(self, now: float) -> None:
         """Make room: what is over goes, else what is over soonest."""

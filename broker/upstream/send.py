@@ -28,7 +28,6 @@ from broker.upstream.targets import Endpoint, Targets
 RewriteRequest = Callable[[Exchange, RoutePlan, bytes, Injection], bytes]
 """(exchange, plan, authority of the target, what is added) → the request head to send."""
 
-SERVICE_UNAVAILABLE = 503
 SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that may be sent twice."""
 
@@ -175,19 +174,15 @@ class Upstream:
 
     def asked_for(self, exchange: Exchange, plan: RoutePlan) -> float:
         """Seconds for which the upstream asked to be left alone by such calls."""
-        pauses = self.pauses
-        if pauses is None or not len(pauses):
-            return 0.0
-        return max(pauses.left((self.name,)), pauses.left((self.name, plan.name, exchange.caller)))
+        return 0.0 if self.pauses is None else self.pauses.left_for(self.name, plan.name, exchange.caller)
 
     def heed(self, answer: Answer, exchange: Exchange, plan: RoutePlan) -> None:
         """An upstream that asks to be left alone is: with 503 by all, with 429 by those whom it counts as one."""
         head = answer.head
         if head.status in ASKS_FOR_PAUSE and self.pauses is not None:
-            whose = (self.name,) if head.status == SERVICE_UNAVAILABLE else (self.name, plan.name, exchange.caller)
             for name, value in head.lines:
                 if name.lower() == b"retry-after":
-                    self.pauses.note(whose, head.status, value)
+                    self.pauses.note_from(self.name, plan.name, exchange.caller, head.status, value)
                     return
 
     def variant(self, tls: ClientTls | None = None) -> "Upstream":
