@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-DEBIAN := nginx-light apache2 sslscan openssl gnutls-bin libnss3-tools gcc libc6-dev
+DEBIAN := nginx-light apache2 sslscan openssl gnutls-bin libnss3-tools redis-server gcc libc6-dev
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n true 2>/dev/null && echo sudo -n) || echo no)
 
 OBSOLETE := $(VENV)/lib/broker/obsolete_tls.so

@@ -36,12 +36,15 @@ class Lab:
     numbers: Iterator[int]
 
     @contextlib.contextmanager
-    def start(self, peer: Peer, routes: int = 1) -> Iterator[Running]:
-        """Runs a peer, alone on its core but for the other peers, which are idle while it is measured."""
+    def start(self, peer: Peer, routes: int = 1, **more: int) -> Iterator[Running]:
+        """Runs a peer, alone on its core but for the other peers, which are idle while it is measured.
+
+        `more` are further fields of its `Setup`.
+        """
         port = free_port()
         directory = self.directory / f"{peer.name}-{next(self.numbers)}"
         directory.mkdir()
-        setup = Setup(directory, self.certificate, port, self.upstream.port, routes)
+        setup = Setup(directory, self.certificate, port, self.upstream.port, routes, **more)
         command = peer.prepare(setup)
         with Pinned(command.argv, self.cores.proxy, directory / "log", command.environment) as process:
             process.wait_for_port(port)

@@ -28,6 +28,19 @@ def read_memory(pids: list[int]) -> Memory:
     return Memory(rss, pss)
 
 
+def peak_rss(pids: list[int]) -> float:
+    """The highest RSS of each process since its start, in KiB, summed up.
+
+    It costs the processes nothing, while to sample a large one holds its core up for milliseconds.
+    """
+    peak = 0.0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            peak += sum(float(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return peak
+
+
 class PeakRss:
     """The highest RSS seen, in KiB, and the first."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from broker.compile_carry import Before
 from broker.compiled import Compiled
 from broker.config.load import usable
 from broker.config.model import Config
+from broker.descriptors import raise_descriptor_limit, warn_of_descriptors
 from broker.listener.listener import Listener
 from broker.observe.finish import Observer
 from broker.observe.logs import set_up_logging
@@ -22,7 +22,7 @@ from broker.observe.redact import Redactor
 from broker.observe.tally import Tallies
 from broker.reload import Reloader
 from broker.reload_step import Loaded, load
-from broker.running import Running, StartError, reason
+from broker.running import Running, StartError, begin_sharing, reason
 from broker.secretstore.store import SecretStore
 
 __all__ = ["App", "StartError"]
@@ -54,12 +54,13 @@ class App:
             log.warning("%s", fault, extra={"event": "config_fault"})
         running.secrets = running.new_store(config.secrets)
         running.references = loaded.references
-        await running.secrets.start(loaded.references)
         try:
+            await running.secrets.start(loaded.references)
             running.compiled = compile_config(config, running.wheel, running.secrets, Before(files=loaded.files))
             running.log_access(config.log.access)
             running.remember(running.compiled)
             raise_descriptor_limit()
+            await begin_sharing(running.compiled)
             await self._open(running, config)
         except BaseException:
             await self.stop(drain_seconds=0)
@@ -82,6 +83,7 @@ class App:
         self._reloader = Reloader(running, self._path, loaded, self._applied)
         calm_collector()
         self._ready = True
+        warn_of_descriptors(running.state.config)
         if self._asked_early:
             self._reloader.request("start")
         log.info("ready", extra={"event": "ready", "listeners": self.addresses()})
@@ -111,6 +113,7 @@ class App:
         running, admin = self._parts, self.admin
         config = running.state.config
         running.log_access(config.log.access)
+        warn_of_descriptors(config)
         if self._log_setup:
             logging.getLogger().setLevel(config.log.level.upper())
         if admin is not None and admin.bind != config.admin.bind:
@@ -124,8 +127,8 @@ class App:
 
     # Stopping.
 
-    async def drain(self) -> None:
-        """Withdraw readiness, wait `drain_grace`, let calls finish within `drain_timeout`, then stop."""
+    async def drain(self, *, grace: bool = True) -> None:
+        """Withdraw readiness, wait `drain_grace` if `grace`, let calls finish within `drain_timeout`, then stop."""
         running = self._parts
         self._ready = False
         await self._end_reloads()
@@ -133,11 +136,12 @@ class App:
         log.info("draining", extra={"event": "draining", "calls": len(running.calls())})
         for listener in running.listeners.values():
             listener.announce()
-        await asyncio.sleep(config.drain_grace)
+        if grace:
+            await asyncio.sleep(config.drain_grace)
         await self.stop(drain_seconds=config.drain_timeout)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Stop everything; calls still under way after `drain_seconds` are cut off."""
+        """Stop everything; calls under way after `drain_seconds` are cut off, with an answer where none has begun."""
         self._ready = False
         await self._end_reloads()
         running = self._parts
@@ -149,8 +153,7 @@ class App:
         except TimeoutError:
             log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(running.calls())})
         calls = running.calls()
-        for listener in running.all_listeners:
-            listener.abort()
+        await asyncio.gather(*(listener.cut_off() for listener in running.all_listeners))
         if calls:
             await asyncio.wait(calls, timeout=5)
         if self.admin is not None:
@@ -196,10 +199,3 @@ class App:
     @property
     def _observer(self) -> Observer:
         return self._parts.observer
-
-
-def raise_descriptor_limit() -> None:
-    """Let the process have as many connections as the system allows it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

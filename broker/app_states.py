@@ -4,7 +4,14 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from broker.compile_upstream import review_timestamp
 from broker.observe.metrics import BrokerCollector
-from broker.observe.sources import CertificateDate, ReviewDate, SecretState, TokenState, UpstreamState
+from broker.observe.sources import (
+    CertificateDate,
+    ReviewDate,
+    SecretState,
+    SharedLimitsState,
+    TokenState,
+    UpstreamState,
+)
 from broker.running import Running
 
 
@@ -25,12 +32,23 @@ class States:
                 self._reviews,
                 self._secret_state,
                 tokens=self._token_state,
+                idempotency_keys=lambda: len(self._running.state.idempotency_keys.store),
+                limits_store=self._limits_store,
+                held_bodies=self._held_bodies,
+                connections=self._running.connections,
             )
         )
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         return registry
+
+    def _held_bodies(self) -> int:
+        return self._running.state.registry.held_bodies.used
+
+    def _limits_store(self) -> SharedLimitsState | None:
+        shared = self._running.state.registry.shared
+        return None if shared is None else SharedLimitsState(shared.up, shared.fallbacks)
 
     def _token_state(self) -> list[TokenState]:
         tokens = self._running.state.tokens
@@ -63,6 +81,7 @@ class States:
                 upstream.circuits(),
                 compiled.registry.waiting(("upstream", name)),
                 upstream.healthy(),
+                compiled.registry.limit(("upstream", name)),
             )
             for name, upstream in compiled.upstreams.items()
         ]

@@ -10,7 +10,16 @@ from broker.callers.verdict import CallerCheck
 from broker.compile_carry import Before, settle
 from broker.compile_credentials import Credentialed, with_credentials
 from broker.compile_http import make_upstream
-from broker.compile_policy import guard, make_gate, with_retries
+from broker.compile_identity import show_certificates
+from broker.compile_limits import shared_limits
+from broker.compile_policy import (
+    guard,
+    idempotency_settings,
+    make_gate,
+    priorities_of,
+    with_idempotency_keys,
+    with_retries,
+)
 from broker.compile_upstream import upstream_settings, upstream_tls
 from broker.compiled import Compiled, CompileError
 from broker.config.faults import Loc
@@ -51,7 +60,9 @@ class _Compiler:
         self._secret_store = store
         self._before = before
         self._tokens = before.tokens(config)
+        self._keys = before.idempotency_keys(idempotency_settings(config))
         self._registry = before.registry()
+        self._priorities = priorities_of(config)
         self._wheel = wheel
         self._reasons: list[str] = []
         self._places: list[Loc] = []
@@ -65,16 +76,24 @@ class _Compiler:
 
     def run(self) -> Compiled:
         config = self._config
+        self._share_limits()
         stores = {name: store for name in config.listeners if (store := self._store(name)) is not None}
         upstreams = {
             name: made
             for name, upstream in config.upstreams.items()
             if (made := self._upstream(name, upstream)) is not None
         }
-        checks = build_callers(config.callers, self._source, self._caller_failed, self._before.checks(config))
+        checks = build_callers(
+            config.callers,
+            self._source,
+            self._caller_failed,
+            self._before.checks(config),
+            self._registry.held_bodies,
+        )
         plans = [plan for route in config.routes if (plan := self._plan(route, upstreams, checks)) is not None]
         if self._reasons:
             raise CompileError(self._reasons, self._places)
+        show_certificates(config, upstreams, self._credentialed)
         self._before.inherit(checks)
         settle(self._registry)
         return Compiled(
@@ -85,6 +104,7 @@ class _Compiler:
             plans,
             self._secrets,
             self._tokens,
+            self._keys,
             checks,
             self._registry,
             self._slowing,
@@ -104,6 +124,13 @@ class _Compiler:
     def _fail(self, loc: Loc, reason: str) -> None:
         self._reasons.append(reason)
         self._places.append(loc)
+
+    def _share_limits(self) -> None:
+        limits = self._config.limits
+        try:
+            self._registry.shared = self._before.shared_limits(limits) or shared_limits(limits, self._source)
+        except (SecretUnavailable, ValueError) as error:
+            self._fail(("limits",), f"limits: {error}")
 
     def _store(self, name: str) -> CertificateStore | None:
         carried = self._before.certificates(self._config, name)
@@ -135,9 +162,14 @@ class _Compiler:
                 self._fail(("upstreams", name, "tls", error.key), f"upstreams.{name}.tls.{error.key}: {error}")
                 return None
             origins = [Origin(each.host, each.port, each.authority.encode(), tls) for each in config.all_targets]
-        made = make_upstream(name, origins, upstream_settings(config), self._wheel, config.http)
+        held = self._registry.held_bodies
+        made = make_upstream(name, origins, upstream_settings(config), self._wheel, config.http, held)
         self._before.takes_over(made, name, carried)
-        guard(made, config, self._registry)
+        try:
+            guard(made, config, self._registry)
+        except ValueError as error:
+            self._fail(("upstreams", name), f"upstreams.{name}: {error}")
+            return None
         return made
 
     def _caller_failed(self, name: str, reason: str) -> None:
@@ -159,6 +191,7 @@ class _Compiler:
         patient = with_retries(
             target.upstream, upstream, self._config.upstreams[route.upstream], route.upstream, self._registry
         )
+        once = with_idempotency_keys(patient, upstream, route, self._keys)
         names = [] if route.callers == "public" else list(route.callers)
         if any(name not in checks for name in names):
             return None
@@ -166,11 +199,11 @@ class _Compiler:
         plan = make_plan(
             self._config,
             route,
-            replace(target, upstream=patient),
+            replace(target, upstream=once),
             chosen,
             self._slowing[self._config.listener_of(route)],
         )
-        plan.gate = make_gate(self._config, route, self._registry)
+        plan.gate = make_gate(self._config, route, self._registry, self._priorities)
         return plan
 
     def _source(self, reference: Reference) -> SecretSource:

@@ -13,13 +13,17 @@ from broker.callers.hmac_body import HmacCheck
 from broker.callers.slowing import Slowing
 from broker.callers.verdict import CallerCheck
 from broker.compile_credentials import Credentialed
+from broker.config.limits import Limits
 from broker.config.model import AllOfCaller, Config, Route
 from broker.config.model import Upstream as UpstreamConfig
 from broker.config.secret_walk import references_in
 from broker.credentials.oauth2_shared import TokenStore
 from broker.listener.certificates import CertificateStore
+from broker.policy.idempotency import IdempotencySettings
 from broker.policy.registry import Registry
+from broker.policy.shared_bucket import SharedLimits
 from broker.reload_files import Digests, files_in
+from broker.upstream.idempotent_call import IdempotencyKeys
 from broker.upstream.pool import Pool
 from broker.upstream.send import Upstream
 
@@ -101,9 +105,21 @@ class Before:
         files = {path for route in config.routes for path in files_in(route.credentials)}
         return TokenStore(before=self.running.tokens if self._files_stay(files) else None)
 
+    def idempotency_keys(self, settings: IdempotencySettings) -> IdempotencyKeys:
+        """All that is remembered; `limit` has it go by other settings, once they are at work."""
+        return IdempotencyKeys(settings) if self.running is None else self.running.idempotency_keys
+
     def registry(self) -> Registry:
         """Buckets, bulkheads and breakers, as full and as open as they are."""
         return Registry() if self.running is None else heir(self.running.registry)
+
+    def shared_limits(self, limits: Limits) -> SharedLimits | None:
+        """Where rates are shared, with its connection."""
+        if self.running is None:
+            return None
+        before = _store(self.running.config.limits)
+        same = self._same(before, _store(limits)) and (self.same_secrets or limits.store_password is None)
+        return self.running.registry.shared if same else None
 
     def credentialed(self, route: Route, upstream: UpstreamConfig) -> Credentialed | None:
         """A route's way to its upstream: sessions, nonces and authenticated connections stay."""
@@ -135,6 +151,11 @@ def _way(config: UpstreamConfig) -> Sequence[Any]:
     return config.all_targets, config.tls, config.http, config.timeouts, config.pool
 
 
+def _store(limits: Limits) -> Sequence[Any]:
+    """How the store of shared limits is reached."""
+    return limits.store, limits.store_password, limits.store_ca, limits.store_prefix, limits.store_timeout
+
+
 def _proof(caller: Any) -> Any:
     """A caller without its limits, which are kept elsewhere."""
     return caller.model_copy(update={name: None for name in ("rate", "priority") if hasattr(caller, name)})
@@ -156,6 +177,7 @@ class _Heirs(dict[_K, _V], Generic[_K, _V]):
 def heir(before: Registry) -> Registry:
     """A registry that goes on with what is asked of it; `settle` cuts it off from the other."""
     registry = copy(before)
+    registry.changes = []
     for part in _parts(registry):
         setattr(registry, part, _Heirs(getattr(before, part)))
     return registry

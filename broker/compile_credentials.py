@@ -44,6 +44,11 @@ class Credentialed:
         return all(source.version == version for source, version in self.shown)
 
 
+def limits_of(upstream: Upstream) -> HoldLimits:
+    """How much of a body may be held back for an upstream."""
+    return upstream.hold_limits or replace(LIMITS, budget=upstream.held_bodies)
+
+
 def with_credentials(
     route: Route,
     upstream: Upstream,
@@ -78,7 +83,7 @@ def _credentialed(
     base = upstream if own is None else own
     if injector is None:
         return Credentialed(base, frozenset(), None, own, shown)
-    target = AuthenticatedUpstream(base, injector, upstream.hold_limits or LIMITS)
+    target = AuthenticatedUpstream(base, injector, limits_of(upstream))
     return Credentialed(target, injector.fields, injector, own, shown, injector.query_fields)
 
 

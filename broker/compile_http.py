@@ -1,8 +1,11 @@
 """From an upstream's HTTP settings to the parts that heed them; an upstream without any gets the plain parts."""
 
+from dataclasses import replace
+
 from broker.config.upstream_http import UpstreamHttp
 from broker.core.alarms import AlarmWheel
 from broker.http1.lenient_parser import AnswerRules
+from broker.policy.held_bodies import HeldBodies
 from broker.rewrite.manner import in_manner
 from broker.rewrite.request import request_head
 from broker.upstream.holding import HoldingUpstream
@@ -23,13 +26,18 @@ def manner_of(http: UpstreamHttp | None) -> Manner | None:
 
 
 def make_upstream(
-    name: str, origins: list[Origin], settings: UpstreamSettings, wheel: AlarmWheel, http: UpstreamHttp | None
+    name: str,
+    origins: list[Origin],
+    settings: UpstreamSettings,
+    wheel: AlarmWheel,
+    http: UpstreamHttp | None,
+    held: HeldBodies | None = None,
 ) -> Upstream:
-    """The upstream, of the kind that its manner needs."""
+    """The upstream, of the kind that its manner needs; `held`: what all held bodies together count for."""
     rewrite = request_head if http is None or settings.http is None else _rewrite(http)
     if settings.http is None or settings.http.hold is None:
         return Upstream(name, origins, settings, wheel, rewrite)
-    return HoldingUpstream(name, origins, settings, wheel, rewrite, settings.http.hold)
+    return HoldingUpstream(name, origins, settings, wheel, rewrite, replace(settings.http.hold, budget=held))
 
 
 def _rewrite(http: UpstreamHttp) -> RewriteRequest:

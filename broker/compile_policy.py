@@ -1,51 +1,91 @@
 """From limits in the configuration to the gate that a route's calls pass."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from math import inf
 
-from broker.compile_credentials import LIMITS
+from broker.callers.address import client_key
+from broker.compile_credentials import limits_of
 from broker.compile_targets import choose_targets
 from broker.config.model import Config, Route
 from broker.config.model import Upstream as UpstreamConfig
+from broker.core.exchange import Exchange
 from broker.core.plan import UpstreamPort
+from broker.core.rates import Rate
+from broker.policy.adaptive_settings import AdaptiveSettings
 from broker.policy.bulkhead import Bulkhead, BulkheadSettings
 from broker.policy.fair_queue import Priority
-from broker.policy.gate import Gate, Meter
-from broker.policy.registry import Registry
+from broker.policy.gate import Gate
+from broker.policy.idempotency import IdempotencySettings
+from broker.policy.meter import Meter, Tokens, share_of
+from broker.policy.registry import Name, Registry
 from broker.policy.retry import Backoff
+from broker.policy.shared_bucket import SharedBucket
+from broker.upstream.idempotent import IdempotentUpstream
+from broker.upstream.idempotent_call import IdempotencyKeys
 from broker.upstream.retrying import RetryingUpstream, RetrySettings
 from broker.upstream.send import Upstream
 
+Priorities = Mapping[str, Set[Priority]]
+"""By upstream: which priorities the calls to it can have."""
 
-def make_gate(config: Config, route: Route, registry: Registry) -> Gate:
+
+def priorities_of(config: Config) -> Priorities:
+    """What `make_gate` has to know of all routes."""
+    found: defaultdict[str, set[Priority]] = defaultdict(set)
+    for route in config.routes:
+        callers = [] if route.callers == "public" else route.callers
+        given = [config.callers[name].priority for name in callers if name in config.callers] or [None]
+        found[route.upstream] |= {_priority(own or route.priority) for own in given}
+    return found
+
+
+def _priority(name: str | None) -> Priority:
+    return Priority[(name or "medium").upper()]
+
+
+def make_gate(config: Config, route: Route, registry: Registry, priorities: Priorities) -> Gate:
     """The gate of a route: its limits, and the pauses that its upstream may ask for."""
     upstream = config.upstreams[route.upstream]
     callers = [] if route.callers == "public" else list(route.callers)
     meters = []
     if route.rate is not None:
-        bucket = registry.bucket(("route", route.name), route.rate)
-        meters.append(Meter(bucket, route.rate.burst, "The route takes no more calls now."))
+        tokens = _tokens(("route", route.name), route.rate, registry)
+        meters.append(Meter(tokens, "The route takes no more calls now."))
     if upstream.rate is not None:
-        bucket = registry.bucket(("upstream", route.upstream), upstream.rate)
-        meters.append(Meter(bucket, upstream.rate.burst, "The upstream takes no more calls now.", shared=True))
+        meters.append(_common(route.upstream, upstream.rate, registry, priorities[route.upstream]))
     own = {}
     for name in callers:
         rate = config.callers[name].rate
         if rate is not None:
-            bucket = registry.bucket(("caller", name), rate)
-            own[name] = Meter(bucket, rate.burst, "The caller makes too many calls.")
-    priorities = {
-        name: Priority[given.upper()] for name in callers if (given := config.callers[name].priority) is not None
-    }
+            own[name] = Meter(_tokens(("caller", name), rate, registry), "The caller makes too many calls.")
+    of_callers = {name: _priority(given) for name in callers if (given := config.callers[name].priority) is not None}
     return Gate(
         meters,
         own,
         _bulkheads(config, route, registry),
-        Priority[(route.priority or "medium").upper()],
-        priorities,
+        _priority(route.priority),
+        of_callers,
         registry.pauses,
         route.upstream,
         route.name,
+        registry.shared,
     )
+
+
+def _common(upstream: str, rate: Rate, registry: Registry, priorities: Set[Priority]) -> Meter:
+    """What calls of all priorities take from; who has nobody above leaves nothing, and needs no share."""
+    shares = {
+        priority: _tokens(("share", priority.name.lower(), upstream), share_of(rate, priority), registry)
+        for priority in priorities
+        if priority > min(priorities)
+    }
+    tokens = _tokens(("upstream", upstream), rate, registry)
+    return Meter(tokens, "The upstream takes no more calls now.", shares)
+
+
+def _tokens(name: Name, rate: Rate, registry: Registry) -> Tokens:
+    return Tokens(registry.bucket(name, rate), SharedBucket(":".join(name), rate))
 
 
 def _bulkheads(config: Config, route: Route, registry: Registry) -> list[Bulkhead]:
@@ -56,7 +96,12 @@ def _bulkheads(config: Config, route: Route, registry: Registry) -> list[Bulkhea
     found = []
     if route.max_concurrency is not None:
         found.append(registry.bulkhead(("route", route.name), BulkheadSettings(route.max_concurrency, size, wait)))
-    if upstream.max_concurrency is not None:
+    adaptive = upstream.adaptive_concurrency
+    if adaptive is not None:
+        way = AdaptiveSettings(adaptive.least, adaptive.most, adaptive.tolerance, adaptive.measure_every)
+        settings = BulkheadSettings(adaptive.least, size, wait, adaptive=way)
+        found.append(registry.bulkhead(("upstream", route.upstream), settings))
+    elif upstream.max_concurrency is not None:
         settings = BulkheadSettings(upstream.max_concurrency, size, wait)
         found.append(registry.bulkhead(("upstream", route.upstream), settings))
     return found
@@ -75,12 +120,32 @@ def with_retries(
         reset="reset" in retry.on,
         statuses=frozenset(int(on) for on in retry.on if on.isdecimal()),
         backoff=Backoff(base=retry.backoff),
-        limits=base.hold_limits or LIMITS,
+        limits=limits_of(base),
     )
     return RetryingUpstream(target, base, settings, registry.budget(("upstream", name), retry.budget))
+
+
+def with_idempotency_keys(target: UpstreamPort, base: Upstream, route: Route, keys: IdempotencyKeys) -> UpstreamPort:
+    """The upstream, asked once for each `Idempotency-Key` where the route wants that."""
+    if not route.idempotency_key:
+        return target
+    # Strangers have no name; one of them must not get another's answer by guessing a key.
+    whose = client_key if route.callers == "public" else _caller
+    return IdempotentUpstream(target, base, limits_of(base), keys, whose)
+
+
+def _caller(exchange: Exchange) -> str:
+    return exchange.caller
+
+
+def idempotency_settings(config: Config) -> IdempotencySettings:
+    """How keys are remembered."""
+    keys = config.idempotency_keys
+    return IdempotencySettings(keys.window, keys.entries, keys.memory, keys.answer, keys.wait)
 
 
 def guard(upstream: Upstream, config: UpstreamConfig, registry: Registry) -> None:
     """Give an upstream the choice among its targets with all that watches over them, and the pauses it may ask for."""
     upstream.pauses = registry.pauses
+    upstream.held_bodies = registry.held_bodies
     choose_targets(upstream, config, registry)

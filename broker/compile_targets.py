@@ -8,6 +8,7 @@ from broker.config.targets import Ejection
 from broker.policy.breaker import OnChange
 from broker.policy.breaker_settings import BreakerSettings, State
 from broker.policy.health import Health, HealthSettings, OnHealth
+from broker.policy.pause import TargetPauses
 from broker.policy.registry import Registry
 from broker.upstream.checks import CheckSettings
 from broker.upstream.send import Upstream
@@ -48,30 +49,40 @@ def choose_targets(upstream: Upstream, config: UpstreamConfig, registry: Registr
                 else registry.breaker(("target", upstream.name, address), breaker, _told(upstream.name, address)),
             )
         )
-    upstream.targets = Targets(endpoints, config.balance, config.hash_header)
+    upstream.targets = Targets(
+        endpoints,
+        config.balance,
+        config.hash_header,
+        TargetPauses(registry.pauses, upstream.name),
+        0.0 if config.health is None else config.health.interval,
+    )
     if config.health is not None:
         upstream.watch(healths, _check(config))
 
 
 def _watched(config: UpstreamConfig) -> HealthSettings | None:
     """How health is made of calls and checks; None where neither says anything."""
-    health, ejection = config.health, config.ejection
-    several = len(config.all_targets) > 1
-    if ejection is None and several and config.circuit_breaker is None:
-        # A breaker that somebody asked for leaves targets alone in its own way.
-        ejection = Ejection()
-    ejects = ejection is not None and several and ejection.failures > 0
-    if health is None and not ejects:
+    health, ejects = config.health, ejection_of(config)
+    if health is None and ejects is None:
         return None
-    ejection = ejection or Ejection()
+    ejection = ejects or Ejection()
     return HealthSettings(
-        failures=ejection.failures if ejects else 0,
+        failures=0 if ejects is None else ejects.failures,
         eject_for=ejection.time,
         eject_most=ejection.most,
         slow_start=config.slow_start,
         rise=1 if health is None else health.rise,
         fall=1 if health is None else health.fall,
     )
+
+
+def ejection_of(config: UpstreamConfig) -> Ejection | None:
+    """When calls eject a target; None where they never do: one that is alone is asked whatever happens."""
+    ejection = config.ejection
+    if ejection is None and config.circuit_breaker is None:
+        # A breaker that somebody asked for leaves targets alone in its own way.
+        ejection = Ejection()
+    return ejection if ejection is not None and ejection.failures and len(config.all_targets) > 1 else None
 
 
 def _check(config: UpstreamConfig) -> CheckSettings:

@@ -16,6 +16,7 @@ from broker.credentials.oauth2_shared import TokenStore
 from broker.listener.certificates import CertificateStore
 from broker.policy.registry import Registry
 from broker.routing.table import RouteTable
+from broker.upstream.idempotent_call import IdempotencyKeys
 from broker.upstream.send import Upstream
 
 
@@ -47,6 +48,8 @@ class Compiled:
     secrets: list[Secret] = field(repr=False)
     tokens: TokenStore = field(repr=False)
     """Tokens that credentials get from somewhere, shared by routes."""
+    idempotency_keys: IdempotencyKeys = field(repr=False)
+    """What is remembered of calls that may be repeated."""
     checks: dict[str, CallerCheck] = field(default_factory=dict, repr=False)
     """Who may call, by name."""
     registry: Registry = field(default_factory=Registry, repr=False)

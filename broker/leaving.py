@@ -34,6 +34,10 @@ class Leaving:
         for pool in pools_of(old.upstreams) - pools_of(new.upstreams):
             # Connections that are busy close when their calls end.
             pool.close()
+        for name in old.upstreams.keys() - new.upstreams.keys():
+            checks = old.upstreams[name].checks
+            if checks is not None:
+                checks.close()
         self._begin(self._unused(old, new, store, set(calls)))
 
     async def finish(self) -> None:
@@ -50,7 +54,7 @@ class Leaving:
             async with asyncio.timeout(max(seconds, 0.05)):
                 await listener.drained()
         except TimeoutError:
-            listener.abort()
+            await listener.cut_off()
             await listener.drained()
         self.listeners.discard(listener)
         self._tidy.soon()
@@ -65,6 +69,7 @@ class Leaving:
             if id(check) not in kept:
                 check.close()
         await old.tokens.close_others(new.tokens)
+        await end_sharing(old, new)
         if store is not None:
             await store.close()
         self._tidy.soon()
@@ -73,3 +78,10 @@ class Leaving:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def end_sharing(old: Compiled, new: Compiled) -> None:
+    """Let go of the store of limits that `old` shares, where `new` has another or none."""
+    shared = old.registry.shared
+    if shared is not None and shared is not new.registry.shared:
+        await shared.close()

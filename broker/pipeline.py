@@ -102,8 +102,10 @@ def call_seconds(configured: float | None, head: RequestHead) -> float:
 async def call_upstream(exchange: Exchange, plan: RoutePlan) -> Reply:
     """The upstream's answer, timed; raises `BrokerError`."""
     start = monotonic()
+    exchange.asked = True
     reply = await plan.upstream.send(exchange, plan)
-    exchange.upstream_seconds = monotonic() - start
+    if not exchange.replayed:
+        exchange.upstream_seconds = monotonic() - start
     return reply
 
 

@@ -49,6 +49,7 @@ class Reloader:
         self._seen = dict(loaded.seen)
         self._versions = self._secret_versions()
         self._asked = asyncio.Event()
+        self._changed = asyncio.Event()
         self._triggers: list[str] = []
         self._waiting: list[asyncio.Future[Report]] = []
         self.last = Report(time.time(), "success", "start")
@@ -132,6 +133,7 @@ class Reloader:
         for fault in step.warnings:
             log.warning("%s", fault, extra={"event": "config_fault"})
         self._applied()
+        self._changed.set()
         log.info("reloaded: %s", in_words(changed), extra={"event": "reloaded", "trigger": trigger, "changes": changed})
         return Report(self.loaded_at, "success", trigger, changes=changed)
 
@@ -142,7 +144,9 @@ class Reloader:
         pending: object = None
         while True:
             settings = self._running.state.config.reload
-            await asyncio.sleep(settings.interval)
+            await self._interval(settings.interval)
+            if settings != self._running.state.config.reload:
+                continue
             if not settings.watch or self._asked.is_set():
                 continue
             now = await self._look()
@@ -153,6 +157,15 @@ class Reloader:
                 await asyncio.wait([self.request("files")])
             else:
                 pending = now
+
+    async def _interval(self, seconds: float) -> None:
+        """Wait so long, or until another configuration is at work: its interval may be shorter."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
 
     async def _look(self) -> tuple[dict[Path, Stamp], tuple[int, ...]]:
         paths = list(self._seen)

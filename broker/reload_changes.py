@@ -9,7 +9,7 @@ from broker.reload_files import files_in
 Changes = dict[str, dict[str, list[str]]]
 """By section: names that were added, removed or changed; what did not change is left out."""
 
-_SETTINGS: Final = ("admin", "secrets", "log", "reload", "drain_grace", "drain_timeout")
+_SETTINGS: Final = ("admin", "secrets", "log", "reload", "limits", "drain_grace", "drain_timeout", "idempotency_keys")
 
 
 def changes(old: Compiled, new: Compiled) -> Changes:

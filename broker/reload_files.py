@@ -14,7 +14,7 @@ Stamp = tuple[int, int, int, int] | None
 Digests = Mapping[Path, bytes | None]
 """What is in files; None where they cannot be read."""
 
-PARTS = ("listeners", "upstreams", "callers", "routes")
+PARTS = ("limits", "listeners", "upstreams", "callers", "routes")
 """Sections whose files are read when a configuration is put to work. Those of `secrets` are the store's own affair."""
 
 

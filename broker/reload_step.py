@@ -16,10 +16,11 @@ from broker.config.model import Config
 from broker.config.secret_ref import SecretRef
 from broker.config.secret_walk import references_in
 from broker.core.alarms import AlarmWheel
+from broker.leaving import end_sharing
 from broker.listener.listener import Listener
 from broker.reload_changes import Changes, changes
 from broker.reload_files import Digests, Stamp, digests, files_of, stamps
-from broker.running import Running, StartError
+from broker.running import Running, StartError, begin_sharing
 from broker.secretstore.checks import provider_settings
 from broker.secretstore.store import SecretStore
 from broker.tls.checks import engine_settings
@@ -78,14 +79,19 @@ class Step:
         running, old = self._running, self._running.state
         same = config.secrets == old.config.secrets
         store = running.store if same else running.new_store(config.secrets)
+        built: Compiled | None = None
         try:
             await (store.follow if same else store.start)(loaded.references)
             before = Before(old, loaded.files, same)
             build = partial(_build, config, running.wheel, store, before)
             compiled, changed = await asyncio.get_running_loop().run_in_executor(self._threads, build)
+            built = compiled
+            await begin_sharing(compiled)
             stay = staying(running.listeners, config)
             fresh = await running.bind(compiled, [name for name in config.listeners if name not in stay])
         except BaseException:
+            if built is not None:
+                await end_sharing(built, old)
             if same:
                 store.retain(running.references)
             else:
@@ -108,6 +114,7 @@ class Step:
         running.listeners = {name: listeners[name] for name in compiled.config.listeners}
         running.compiled, running.secrets = compiled, store
         compiled.tokens.settle()
+        compiled.registry.apply()
         for listener in gone:
             running.leaving.listener(listener, compiled.config.drain_timeout)
         running.leaving.plan(old, compiled, None if store is old_store else old_store, calls)

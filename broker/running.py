@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from time import monotonic
 
+from broker.compile_policy import idempotency_settings
 from broker.compiled import Compiled
 from broker.config.faults import Loc
 from broker.config.model import Secrets
@@ -13,7 +14,9 @@ from broker.core.alarms import AlarmWheel
 from broker.core.exchange import Exchange
 from broker.core.secret import Secret
 from broker.leaving import Leaving
+from broker.listener.door import Door
 from broker.listener.listener import Listener, Serve
+from broker.listener.refusals import Refusals
 from broker.observe.access_log import AccessLog
 from broker.observe.finish import Observer
 from broker.observe.redact import Redactor
@@ -41,6 +44,7 @@ class Running:
         self.observer = Observer(self.tallies, None)
         self.wheel = AlarmWheel(asyncio.get_running_loop())
         self.leaving = Leaving()
+        self.door = Door(Refusals(self.tallies.refused_connections))
         self.listeners: dict[str, Listener] = {}
         self.secrets: SecretStore | None = None
         self.compiled: Compiled | None = None
@@ -69,7 +73,7 @@ class Running:
             self.redactor.retire(old.reveal())
 
     def remember(self, compiled: Compiled) -> None:
-        """Count, mask and check what this configuration names, and forget what none has named for a while."""
+        """Count, bound, mask and check what this configuration names, and forget what none has named for a while."""
         for secret in compiled.secrets:
             self.redactor.add(secret.reveal())
         for plan in compiled.plans:
@@ -77,6 +81,9 @@ class Running:
         for upstream in compiled.upstreams.values():
             upstream.start()
         config = compiled.config
+        self.door.reconfigure(config.limits)
+        compiled.registry.held_bodies.most = config.limits.held_bodies
+        compiled.idempotency_keys.limit(idempotency_settings(config))
         routes = {route.name for route in config.routes}
         named = {"routes": routes, "callers": config.callers, "refused_connections": config.listeners}
         self.tallies.keep({**named, "upstreams": config.upstreams}, monotonic())
@@ -106,7 +113,7 @@ class Running:
     async def _bind(self, compiled: Compiled, name: str) -> Listener:
         config = compiled.config.listeners[name]
         serve_calls = self.server(compiled.tables[name])
-        listener = Listener(name, config, compiled.stores[name], serve_calls, self.wheel, self._refused)
+        listener = Listener(name, config, compiled.stores[name], serve_calls, self.wheel, self.door)
         try:
             await listener.start()
         except OSError as error:
@@ -123,14 +130,17 @@ class Running:
 
         return start
 
-    def _refused(self, listener: str) -> None:
-        counts = self.tallies.refused_connections
-        counts[listener] = counts.get(listener, 0) + 1
-
     @property
     def all_listeners(self) -> list[Listener]:
         """Those that accept, and those that are on their way out."""
         return [*self.listeners.values(), *self.leaving.listeners]
+
+    def connections(self) -> dict[str, int]:
+        """Connections of callers by listener."""
+        counts = dict.fromkeys(self.listeners, 0)
+        for listener in self.all_listeners:
+            counts[listener.name] = counts.get(listener.name, 0) + listener.connections
+        return counts
 
     def calls(self) -> list[asyncio.Task[None]]:
         """The calls under way."""
@@ -140,15 +150,24 @@ class Running:
         """Let go of everything; no call is under way any more."""
         await self.leaving.finish()
         if self.compiled is not None:
+            await self.compiled.idempotency_keys.close()
             for check in self.compiled.checks.values():
                 check.close()
             for upstream in self.compiled.upstreams.values():
                 upstream.close()
             await self.compiled.tokens.close()
+            if self.compiled.registry.shared is not None:
+                await self.compiled.registry.shared.close()
         if self.secrets is not None:
             await self.secrets.close()
         self.log_access(wanted=False)
         self.wheel.close()
+
+
+async def begin_sharing(compiled: Compiled) -> None:
+    """Look for the store of shared limits, if there is one; it need not be there."""
+    if compiled.registry.shared is not None:
+        await compiled.registry.shared.begin()
 
 
 def reason(error: OSError) -> str:

@@ -48,9 +48,12 @@ def _settled(running: Running) -> Memory:
 
 
 @contextlib.contextmanager
-def idle_connections(lab: Lab, target: Running, connections: int) -> Iterator[None]:
-    """TLS connections that have carried one call each and are silent now; all must live to the end."""
-    words = arguments(target.port, {"mode": "idle", "connections": connections, "limit": 100}, [])
+def idle_connections(lab: Lab, target: Running, connections: int, seconds: float = 100) -> Iterator[None]:
+    """TLS connections that have carried one call each and are silent now; all must live to the end.
+
+    `seconds` bounds everything that is done with them.
+    """
+    words = arguments(target.port, {"mode": "idle", "connections": connections, "limit": seconds}, [])
     process = subprocess.Popen(
         ["taskset", "-c", str(lab.cores.generator), str(lab.tools.generator), *words],
         stdin=subprocess.PIPE,
@@ -64,7 +67,7 @@ def idle_connections(lab: Lab, target: Running, connections: int) -> Iterator[No
     try:
         yield
     finally:
-        output, _ = process.communicate(timeout=110)
+        output, _ = process.communicate(timeout=seconds + 10)
     if errors := json.loads(output)["errors"]:
         raise LoadError(f"{target.name}: closed {errors} of {connections} idle connections")
 

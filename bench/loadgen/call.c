@@ -27,7 +27,7 @@ static size_t write_head(char *out, size_t room, const char *path) {
                                  (unsigned long long)options->body,
                                  options->expect ? "Expect: 100-continue\r\n" : "");
     size += (size_t)snprintf(out + size, room - size, "%s\r\n",
-                             options->mode == PER_CALL ? "Connection: close\r\n" : "");
+                             options->mode == PER_CALL || options->mode == FRESH ? "Connection: close\r\n" : "");
     return size;
 }
 

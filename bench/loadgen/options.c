@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char usage[] =
-    "loadgen --port N [--mode closed|percall|open|idle] [--tls 0|12|13] [--server-name NAME] [--method M] [--path P]\n"
+    "loadgen --port N [--mode closed|percall|open|fresh|idle] [--tls 0|12|13] [--server-name NAME] [--method M] [--path P]\n"
     "        [--paths N --variety N] [--body BYTES] [--expect] [--connections N] [--seconds S] [--warmup S] [--limit S]\n"
     "        [--rate PER_SECOND] [--count N] [--raw] [--pid PID]...\n";
 
@@ -23,8 +23,8 @@ static void refuse(const char *why) {
 }
 
 static enum mode mode_named(const char *name) {
-    static const char *names[] = {"closed", "percall", "open", "idle"};
-    for (int i = 0; i < 4; i++)
+    static const char *names[] = {"closed", "percall", "open", "fresh", "idle"};
+    for (int i = 0; i < 5; i++)
         if (strcmp(name, names[i]) == 0) return (enum mode)i;
     refuse("unknown mode");
     return CLOSED_LOOP;
@@ -64,5 +64,5 @@ void parse_options(struct options *o, int argc, char **argv) {
     while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) set(o, letter, optarg);
     if (!o->port || o->connections < 1) refuse("--port and a positive --connections are needed");
     if (o->paths < 0 || o->variety < 1) refuse("--paths and --variety count from 1");
-    if (o->mode == OPEN_LOOP && o->rate <= 0) refuse("--mode open needs a --rate");
+    if ((o->mode == OPEN_LOOP || o->mode == FRESH) && o->rate <= 0) refuse("--mode open and fresh need a --rate");
 }

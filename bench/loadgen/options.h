@@ -9,6 +9,7 @@ enum mode {
     CLOSED_LOOP, /* every connection sends its next request when the last one is answered */
     PER_CALL,    /* the same, with a new connection and a full handshake for every request */
     OPEN_LOOP,   /* requests start at a constant rate, whatever the answers do */
+    FRESH,       /* the same, each on a connection of its own */
     IDLE         /* one request on each connection, then silence until standard input ends */
 };
 

@@ -62,8 +62,8 @@ static double quantile_us(const struct stats *s, double q) {
 void stats_print(struct stats *s, bool raw) {
     double seconds = s->ended - s->started;
     if (s->requests) qsort(s->latencies, s->requests, sizeof *s->latencies, by_value);
-    printf("{\"requests\": %llu, \"errors\": %llu, \"reconnects\": %llu, \"reused\": %llu, \"bytes\": %llu, ",
-           (unsigned long long)s->requests, (unsigned long long)s->errors, (unsigned long long)s->reconnects,
+    printf("{\"requests\": %llu, \"errors\": %llu, \"unanswered\": %llu, \"reconnects\": %llu, \"reused\": %llu, \"bytes\": %llu, ",
+           (unsigned long long)s->requests, (unsigned long long)s->errors, (unsigned long long)s->unanswered, (unsigned long long)s->reconnects,
            (unsigned long long)s->reused, (unsigned long long)s->bytes);
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"own_cpu_seconds\": %.6f, ", seconds, s->cpu, s->own_cpu);
     printf("\"protocol\": \"%s\", \"cipher\": \"%s\", ", s->protocol, s->cipher);

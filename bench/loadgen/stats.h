@@ -7,7 +7,7 @@
 struct stats {
     double started, ended; /* of the window; 0 while it is not reached */
     double cpu, own_cpu;   /* seconds burnt in it: by the processes named, by the generator */
-    uint64_t requests, errors, reconnects, reused, bytes, capacity;
+    uint64_t requests, errors, unanswered, reconnects, reused, bytes, capacity;
     float *latencies; /* seconds */
     char protocol[16], cipher[64];
 };

@@ -10,10 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
+from bench import nginx
 from bench.cases.case import say
 from bench.cores import choose_cores
 from bench.machine import machine_facts, versions
-from bench.obsolete import servers, tools, ways
+from bench.obsolete import tools, ways
 from bench.obsolete.effort import QUICK, Effort
 from bench.obsolete.parts import bulk, calls, direct, handshakes, raw, stalls
 from bench.obsolete.place import Place, open_place
@@ -71,7 +72,7 @@ def run(chosen: Sequence[Way], absent: dict[str, str], effort: Effort) -> Result
 
 
 def _versions() -> dict[str, str]:
-    found = versions([PEERS["broker"]]) | {"nginx": servers.nginx_version()}
+    found = versions([PEERS["broker"]]) | {"nginx": nginx.version()}
     found["private OpenSSL, legacy server and direct client"] = tools.openssl_version()
     for package in ("tlslite-ng", "cryptography", "gmpy2"):
         try:
@@ -87,7 +88,7 @@ def main() -> None:
     if options.source:
         results = json.loads(options.source.read_text())
     else:
-        if reason := tools.missing() or ("" if servers.nginx() else "nginx is missing: apt-get install nginx-light"):
+        if reason := tools.missing() or nginx.missing():
             sys.exit(reason)
         chosen, absent = ways.present()
         if options.engines:

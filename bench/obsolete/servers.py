@@ -1,30 +1,15 @@
 """The servers of the past: nginx with TLS 1.0, and a program on the private OpenSSL for what nginx cannot do."""
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import nginx
 from bench.obsolete.tools import Tools
-from bench.peers.setup import first_line
 from broker.testing.pki import Authority
 
 CIPHERS = "ALL:COMPLEMENTOFALL:!aNULL:!eNULL"
-_CONFIGURATION = """
-{user}
-worker_processes 1;
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log error;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/nginx-body;
-  proxy_temp_path {directory}/nginx-proxy;
-  fastcgi_temp_path {directory}/nginx-fastcgi;
-  uwsgi_temp_path {directory}/nginx-uwsgi;
-  scgi_temp_path {directory}/nginx-scgi;
+_HTTP = """
   server {{
     listen 127.0.0.1:{port} ssl backlog=4096;
     ssl_certificate {chain};
@@ -36,7 +21,6 @@ http {{
     keepalive_requests 100000000;
     location / {{ return 200 "{answer}"; }}
   }}
-}}
 """
 
 
@@ -58,29 +42,10 @@ def make_identity(directory: Path) -> Identity:
 
 def nginx_command(directory: Path, identity: Identity, port: int) -> Sequence[str | Path]:
     """nginx with TLS 1.0 and AES128-SHA only, one worker; every request gets 1,024 bytes."""
-    path = directory / "nginx.conf"
-    text = _CONFIGURATION.format(
-        user="user root;" if os.geteuid() == 0 else "",
-        directory=directory,
-        port=port,
-        chain=identity.chain,
-        key=identity.key,
-        answer="x" * 1024,
-    )
-    path.write_text(text)
-    return [nginx(), "-c", path, "-p", directory, "-e", "stderr"]
+    http = _HTTP.format(port=port, chain=identity.chain, key=identity.key, answer="x" * 1024)
+    return nginx.command(directory, http, connections=4096)
 
 
 def legacy_command(tools: Tools, identity: Identity, port: int) -> Sequence[str | Path]:
     """SSLv3 to TLS 1.2 with every suite, one thread for each connection."""
     return [tools.server, str(port), CIPHERS, identity.chain, identity.key]
-
-
-def nginx() -> str:
-    """Where it is; empty when it is missing."""
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
-
-
-def nginx_version() -> str:
-    """`1.22.1`."""
-    return first_line(nginx(), "-v").removeprefix("nginx version: nginx/")

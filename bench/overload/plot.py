@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from bench.overload.scenario import PRIORITIES, WAYS, Scenario
+from bench.overload.scenario import PRIORITIES, WAYS, Scenario, Way
 from bench.overload.targets import Results
 
-COLOURS = {"direct": "#c0392b", "broker": "#1f6feb", "obeying": "#7bb0ff", "impatient": "#8e44ad"}
+COLOURS = {
+    "direct": "#c0392b",
+    "broker": "#1f6feb",
+    "obeying": "#7bb0ff",
+    "adaptive": "#2e9e5b",
+    "impatient": "#8e44ad",
+}
 BY_PRIORITY = ("#1f6feb", "#e69f00", "#9aa4b2")
 
 
@@ -39,11 +45,15 @@ def _middles(scenario: Scenario) -> list[float]:
     return [second + 0.5 for second in range(int(scenario.seconds))]
 
 
+def _shown(ways: dict[str, Any]) -> list[Way]:
+    return [way for way in WAYS if way.name in ways]
+
+
 def _goodput(axis: Any, scenario: Scenario, ways: dict[str, Any]) -> None:
     at = _middles(scenario)
     axis.plot(at, ways["direct"]["offered_each_second"], color="#444", ls=":", lw=1.2, label="offered")
     axis.axhline(scenario.capacity, color="#444", ls="--", lw=1, label="capacity")
-    for way in WAYS:
+    for way in _shown(ways):
         sums = [sum(second) for second in zip(*ways[way.name]["good_each_second"], strict=True)]
         axis.plot(at, sums, color=COLOURS[way.name], label=way.label)
     axis.set_ylim(0, scenario.capacity * (scenario.overload + 1.5))
@@ -53,7 +63,7 @@ def _goodput(axis: Any, scenario: Scenario, ways: dict[str, Any]) -> None:
 def _at_a_time(axis: Any, scenario: Scenario, ways: dict[str, Any]) -> None:
     at = _middles(scenario)
     axis.axhline(scenario.places, color="#444", ls="--", lw=1, label="what it does well")
-    for way in WAYS:
+    for way in _shown(ways):
         axis.plot(at, ways[way.name]["service"]["most_each_second"], color=COLOURS[way.name], label=way.label)
     axis.set_yscale("log")
     axis.set_ylim(1, max(ways["direct"]["service"]["most_each_second"]) * 8)

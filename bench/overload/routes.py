@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bench.overload.scenario import PRIORITIES, Scenario
+from bench.overload.scenario import PRIORITIES, Scenario, Way
 from bench.pki import Certificate
 from bench.process import free_port
 
@@ -11,7 +11,7 @@ PROTECTION: dict[str, Any] = {
     "queue": {"size": 100, "wait": "500ms"},
     "circuit_breaker": {"failures": 10, "share": "50%", "window": "10s", "calls": 50, "open_for": "5s"},
 }
-"""Beside `max_concurrency`, which is the number of places the service has."""
+"""Beside the limit of calls at a time."""
 
 
 def key_of(priority: str) -> str:
@@ -24,8 +24,9 @@ def environment(priorities: Sequence[str] = PRIORITIES) -> dict[str, str]:
     return {f"OVERLOAD_{priority.upper()}": key_of(priority) for priority in priorities}
 
 
-def configuration(scenario: Scenario, port: int, certificate: Certificate, service: int) -> dict[str, Any]:
+def configuration(scenario: Scenario, way: Way, port: int, certificate: Certificate, service: int) -> dict[str, Any]:
     """A caller for each priority, one route, one upstream."""
+    limit = {"adaptive_concurrency": {}} if way.adaptive else {"max_concurrency": scenario.places}
     callers = {
         priority: {
             "type": "api_key",
@@ -41,11 +42,7 @@ def configuration(scenario: Scenario, port: int, certificate: Certificate, servi
         "admin": {"bind": f"127.0.0.1:{free_port()}"},
         "listeners": {"fno": {"bind": f"127.0.0.1:{port}", "tls": {"certificates": [files]}}},
         "upstreams": {
-            "legacy": {
-                "targets": [f"http://127.0.0.1:{service}"],
-                "max_concurrency": scenario.places,
-                **PROTECTION,
-            }
+            "legacy": {"targets": [f"http://127.0.0.1:{service}"], **limit, **PROTECTION},
         },
         "callers": callers,
         "routes": [{"name": "stock", "match": {"path": "/"}, "callers": list(callers), "upstream": "legacy"}],

@@ -33,7 +33,7 @@ def run_way(way: Way, scenario: Scenario, directory: Path) -> dict[str, Any]:
         service, port = stack.enter_context(_service(scenario, cores, directory))
         broker = None
         if way.broker:
-            broker, port = stack.enter_context(_broker(scenario, cores, directory, certificate, port))
+            broker, port = stack.enter_context(_broker(way, scenario, cores, directory, certificate, port))
         cpu = _cpu(broker)
         seen = _load(way, scenario, cores, directory, port, certificate)
         cpu = _cpu(broker) - cpu
@@ -52,10 +52,10 @@ def _service(scenario: Scenario, cores: Cores, directory: Path) -> Iterator[tupl
 
 @contextlib.contextmanager
 def _broker(
-    scenario: Scenario, cores: Cores, directory: Path, certificate: Certificate, service: int
+    way: Way, scenario: Scenario, cores: Cores, directory: Path, certificate: Certificate, service: int
 ) -> Iterator[tuple[Pinned, int]]:
     port, path = free_port(), directory / "routes.yaml"
-    path.write_text(json.dumps(configuration(scenario, port, certificate, service), indent=1))
+    path.write_text(json.dumps(configuration(scenario, way, port, certificate, service), indent=1))
     argv = [sys.executable, "-m", "broker", "run", "-c", str(path)]
     with Pinned(argv, cores.proxy, directory / "broker.log", environment()) as process:
         process.wait_for_port(port)

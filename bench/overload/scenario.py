@@ -1,4 +1,4 @@
-"""The service, the load and the three runs."""
+"""The service, the load and the runs."""
 
 from dataclasses import dataclass
 
@@ -55,6 +55,8 @@ class Way:
     """Whether a client that was told `Retry-After` sends nothing until then."""
     patience: float | None = None
     """Seconds after which its clients hang up, where they differ from the scenario's."""
+    adaptive: bool = False
+    """Whether the broker has to find out by itself how many calls at a time the service does well."""
     judged: bool = True
     """Whether the targets hold for it."""
 
@@ -63,6 +65,7 @@ WAYS = (
     Way("direct", "without the broker", broker=False),
     Way("broker", "with the broker", broker=True),
     Way("obeying", "with the broker, clients obey Retry-After", broker=True, obey=True),
+    Way("adaptive", "with the broker, nobody told it 20", broker=True, adaptive=True, judged=False),
     Way(
         "impatient",
         "with the broker, clients hang up after 0.4 s",

@@ -22,12 +22,17 @@ def prepare(setup: Setup) -> Command:
 def configuration(setup: Setup) -> dict[str, Any]:
     """One route for everything, or as many as are asked for, at `/r0/`, `/r1/` and on."""
     files = {"chain": str(setup.certificate.chain), "key": str(setup.certificate.key)}
+    listener = {
+        "bind": f"127.0.0.1:{setup.port}",
+        "tls": {"certificates": [files]},
+        "timeouts": {"idle": f"{setup.idle_seconds}s"},
+    }
     paths = ["/"] if setup.routes == 1 else [f"/r{number}/" for number in range(setup.routes)]
     return {
         "version": 1,
         "admin": {"bind": f"127.0.0.1:{free_port()}"},
         "log": {"access": False},
-        "listeners": {"fno": {"bind": f"127.0.0.1:{setup.port}", "tls": {"certificates": [files]}}},
+        "listeners": {"fno": listener},
         "upstreams": {"backend": {"targets": [f"http://127.0.0.1:{setup.upstream_port}"]}},
         "callers": {"bench": {"type": "api_key", "header": "X-Api-Key", "key": "env:BENCH_KEY"}},
         "routes": [

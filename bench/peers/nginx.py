@@ -1,25 +1,9 @@
 """nginx (Debian), one worker. Bodies stream, as they do in every other peer: nothing is spooled to disk."""
 
-import os
-import shutil
+from bench import nginx
+from bench.peers.setup import HEAD_SECONDS, STALL_SECONDS, UPSTREAM_SECONDS, Command, Peer, Setup
 
-from bench.peers.setup import HEAD_SECONDS, IDLE_SECONDS, UPSTREAM_SECONDS, Command, Peer, Setup, first_line
-
-CONFIGURATION = """
-{user}
-worker_processes 1;
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log error;
-worker_rlimit_nofile 16384;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/nginx-body;
-  proxy_temp_path {directory}/nginx-proxy;
-  fastcgi_temp_path {directory}/nginx-fastcgi;
-  uwsgi_temp_path {directory}/nginx-uwsgi;
-  scgi_temp_path {directory}/nginx-scgi;
+_HTTP = """
   upstream backend {{
     server 127.0.0.1:{upstream_port};
     keepalive 128;
@@ -35,7 +19,9 @@ http {{
     keepalive_timeout {idle}s;
     keepalive_requests 100000000;
     client_header_timeout {head}s;
-    client_body_timeout 30s;
+    client_body_timeout {stall}s;
+    send_timeout {stall}s;
+    reset_timedout_connection on;
     client_max_body_size 0;
     location / {{
       proxy_pass http://backend;
@@ -51,37 +37,22 @@ http {{
       proxy_set_header X-Forwarded-Host $http_host;
     }}
   }}
-}}
 """
 
 
 def prepare(setup: Setup) -> Command:
     """Writes nginx.conf."""
-    path = setup.directory / "nginx.conf"
-    path.write_text(
-        CONFIGURATION.format(
-            user="user root;" if os.geteuid() == 0 else "",
-            directory=setup.directory,
-            port=setup.port,
-            upstream_port=setup.upstream_port,
-            chain=setup.certificate.chain,
-            key=setup.certificate.key,
-            head=HEAD_SECONDS,
-            idle=IDLE_SECONDS,
-            upstream=UPSTREAM_SECONDS,
-        )
+    http = _HTTP.format(
+        port=setup.port,
+        upstream_port=setup.upstream_port,
+        chain=setup.certificate.chain,
+        key=setup.certificate.key,
+        head=HEAD_SECONDS,
+        stall=STALL_SECONDS,
+        idle=setup.idle_seconds,
+        upstream=UPSTREAM_SECONDS,
     )
-    return Command([_binary(), "-c", str(path), "-p", str(setup.directory), "-e", "stderr"])
+    return Command(nginx.command(setup.directory, http, setup.connections))
 
 
-def _binary() -> str:
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
-
-
-PEER = Peer(
-    "nginx",
-    "nginx",
-    lambda: "" if _binary() else "apt-get install nginx-light",
-    lambda: first_line(_binary(), "-v").removeprefix("nginx version: nginx/"),
-    prepare,
-)
+PEER = Peer("nginx", "nginx", nginx.missing, nginx.version, prepare)

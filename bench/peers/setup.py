@@ -7,19 +7,25 @@ from pathlib import Path
 
 from bench.pki import Certificate
 
-HEAD_SECONDS, IDLE_SECONDS, UPSTREAM_SECONDS = 10, 120, 60
-"""The deadlines that every peer keeps: for a request's head, for a silent connection, for the upstream."""
+HEAD_SECONDS, STALL_SECONDS, IDLE_SECONDS, UPSTREAM_SECONDS = 10, 30, 120, 60
+"""The deadlines that every peer keeps: for a request's head, for a transfer without progress where a peer has one for
+that, for a silent connection, for the upstream."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Where a peer listens, what it serves and to whom it forwards. `routes` is for the broker alone."""
+    """Where a peer listens, what it serves and to whom it forwards. `routes` is for the broker alone.
+
+    `connections`, of both hops, are what a peer has to make room for; `idle_seconds` is how long a silent one is kept.
+    """
 
     directory: Path
     certificate: Certificate
     port: int
     upstream_port: int
     routes: int = 1
+    connections: int = 8192
+    idle_seconds: int = IDLE_SECONDS
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,12 @@
 """nginx towards a legacy server. The server is listed twice, so that a failed handshake is tried again."""
 
-import os
-
-from bench.peers import nginx
+from bench import nginx
 from bench.peers.setup import Command
 from bench.reach import openssl
 from bench.reach.proxy import Proxy
 from bench.reach.wish import Wish
 
-_CONFIGURATION = """
-{user}
-worker_processes 1;
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log error;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/nginx-body;
-  proxy_temp_path {directory}/nginx-proxy;
-  fastcgi_temp_path {directory}/nginx-fastcgi;
-  uwsgi_temp_path {directory}/nginx-uwsgi;
-  scgi_temp_path {directory}/nginx-scgi;
+_HTTP = """
   upstream legacy {{
     server {address} max_fails=0;
     server {address} max_fails=0;
@@ -44,36 +29,29 @@ http {{
       {identity}
     }}
   }}
-}}
 """
 
 
 def prepare(wish: Wish) -> Command:
     """Writes nginx.conf."""
-    path = wish.directory / "nginx.conf"
     identity = "proxy_ssl_certificate {}; proxy_ssl_certificate_key {};"
-    path.write_text(
-        _CONFIGURATION.format(
-            user="user root;" if os.geteuid() == 0 else "",
-            directory=wish.directory,
-            address=wish.address,
-            port=wish.listen,
-            protocols=" ".join(wish.versions).replace("TLSv1.0", "TLSv1"),
-            ciphers=openssl.ciphers(wish),
-            options=openssl.options(wish),
-            name=f"proxy_ssl_server_name on; proxy_ssl_name {wish.name};" if wish.name else "",
-            identity=identity.format(*wish.identity) if wish.identity else "",
-        )
+    http = _HTTP.format(
+        address=wish.address,
+        port=wish.listen,
+        protocols=" ".join(wish.versions).replace("TLSv1.0", "TLSv1"),
+        ciphers=openssl.ciphers(wish),
+        options=openssl.options(wish),
+        name=f"proxy_ssl_server_name on; proxy_ssl_name {wish.name};" if wish.name else "",
+        identity=identity.format(*wish.identity) if wish.identity else "",
     )
-    argv = [nginx._binary(), "-c", str(path), "-p", str(wish.directory), "-e", "stderr"]
-    return Command(argv, openssl.environment(wish))
+    return Command(nginx.command(wish.directory, http, connections=64), openssl.environment(wish))
 
 
 PROXY = Proxy(
     "nginx",
     "nginx",
-    nginx.PEER.missing,
-    nginx.PEER.version,
+    nginx.missing,
+    nginx.version,
     prepare,
     "`proxy_ssl_protocols` from SSLv3, `proxy_ssl_ciphers ALL:COMPLEMENTOFALL:@SECLEVEL=0`, `proxy_ssl_conf_command` "
     "for RFC 5746 and extensions, the server listed twice",

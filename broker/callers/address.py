@@ -1,6 +1,7 @@
 """Whose address a call comes from: the peer's, or behind trusted proxies the one that they name."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -34,10 +35,21 @@ def client_address(exchange: Exchange) -> Address | None:
 def client_key(exchange: Exchange) -> str:
     """What stands for a caller's address where something is counted by address."""
     address = client_address(exchange)
+    return exchange.caller_side.peer if address is None else address_key(address)
+
+
+@lru_cache(maxsize=4096)
+def peer_key(peer: str) -> str:
+    """The same for a peer, whoever it speaks for."""
+    address = parse_address(peer.encode())
+    return peer if address is None else address_key(address)
+
+
+def address_key(address: Address) -> str:
+    """The same for an address: whoever has one address of a /64 has them all."""
     if isinstance(address, IPv6Address):
-        # Whoever has one address of a /64 has them all.
         return str(ip_network((int(address) >> 64 << 64, 64)))
-    return str(address) if address is not None else exchange.caller_side.peer
+    return str(address)
 
 
 def account(exchange: Exchange) -> list[bytes] | None:

@@ -31,6 +31,7 @@ from broker.config.model import (
 from broker.config.secret_ref import SecretRef
 from broker.core.ports import Reference
 from broker.core.secret import Secret, SecretPending, SecretUnavailable
+from broker.policy.held_bodies import HeldBodies
 
 Hold = Callable[[Reference], Held]
 """Where the secret of a reference comes from; raises `SecretUnavailable`."""
@@ -41,10 +42,11 @@ def build_callers(
     hold: Hold,
     failed: Callable[[str, str], None],
     before: Mapping[str, CallerCheck] | None = None,
+    budget: HeldBodies | None = None,
 ) -> dict[str, CallerCheck]:
     """The checks of all callers by name, but for those that `failed` is told of: name and reason.
 
-    `before`: checks that need not be built, because they go on.
+    `before`: checks that need not be built, because they go on. `budget`: for the bodies that checks hold back.
     """
     found: dict[str, CallerCheck] = dict(before or {})
     # Those that are made of others come behind them.
@@ -53,7 +55,9 @@ def build_callers(
             continue
         try:
             if not isinstance(caller, AllOfCaller):
-                found[name] = build_caller(name, caller, hold)
+                found[name] = check = build_caller(name, caller, hold)
+                if isinstance(check, HmacCheck):
+                    check.bodies.budget = budget
             elif all(part in found for part in caller.of):
                 found[name] = AllOfCheck([found[part] for part in caller.of])
         except (SecretUnavailable, OSError, ssl.SSLError, ValueError) as error:

@@ -30,7 +30,7 @@ class HmacCheck:
         self._window = window
         # A time may be ahead by the window, and is good for another one.
         self.replays = Replays(2 * window) if once else None
-        self._bodies = BodyHolder(max_body, max_body * _TOTAL)
+        self.bodies = BodyHolder(max_body, max_body * _TOTAL)
         self._challenges = (f'HMAC realm="broker", header="{form.header.decode()}"',)
         self._absent = Verdict(Finding.ABSENT, self._challenges)
         self._late = self._wrong("The timestamp is too far from the broker's clock.")
@@ -52,7 +52,7 @@ class HmacCheck:
         return partial(self._with_body, exchange, signed)
 
     async def _with_body(self, exchange: Exchange, signed: Signed) -> Verdict:
-        return self._compare(signed, await self._bodies.whole(exchange))
+        return self._compare(signed, await self.bodies.whole(exchange))
 
     def _compare(self, signed: Signed, body: Sequence[bytes]) -> Verdict:
         mac = hmac.new(current(self._secret), signed.before, "sha256")

@@ -7,9 +7,10 @@ from time import monotonic
 from typing import Final
 
 from broker.callers.address import client_key
-from broker.core.body import Body
+from broker.core.body import Body, BodySink
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
+from broker.policy.held_bodies import HeldBodies, HeldShare
 
 SHARES: Final = 4
 """The part of the room that one address may fill: one in so many."""
@@ -32,7 +33,9 @@ class BodyHolder:
     no room, the slowest body gives way to those that come on.
     """
 
-    def __init__(self, limit: int, total: int) -> None:
+    def __init__(self, limit: int, total: int, budget: HeldBodies | None = None) -> None:
+        """`budget`: what all calls hold together; a body counts until the call sends it, or ends."""
+        self.budget = budget
         self._limit = limit
         self._total = total
         self._share = max(total // SHARES, limit)
@@ -62,9 +65,15 @@ class BodyHolder:
         self._shares.setdefault(collector.key, _Share()).bodies.add(collector)
         try:
             await collector.collect()
+        except BaseException:
+            collector.share.leave()
+            raise
         finally:
             self.release(collector)
-        exchange.body = _held(collector.pieces)
+        exchange.body = _HeldBody(collector.pieces, collector.share)
+        call = asyncio.current_task()
+        if call is not None:
+            call.add_done_callback(lambda _: collector.share.leave())
         return collector.pieces
 
     def take(self, collector: "_Collector", size: int) -> None:
@@ -107,6 +116,7 @@ class _Collector:
         self.key = key
         self.began = monotonic()
         self.pieces: list[bytes] = []
+        self.share = (holder.budget or HeldBodies()).share()
         self.size = 0
 
     async def collect(self) -> None:
@@ -123,6 +133,11 @@ class _Collector:
     def write(self, data: bytes) -> None:
         if self._done.done():
             return
+        try:
+            self.share.grow(len(data))
+        except BrokerError as error:
+            self.fail(error)
+            return
         self.pieces.append(data)
         self.size += len(data)
         self._holder.take(self, len(data))
@@ -137,6 +152,7 @@ class _Collector:
         if not self._done.done():
             self._done.set_exception(error)
             self.pieces.clear()
+            self.share.leave()
 
 
 class _Nobody:
@@ -149,9 +165,18 @@ class _Nobody:
         """Nor to resume."""
 
 
-def _held(pieces: list[bytes]) -> Body:
-    body = Body(_Nobody())
-    for piece in pieces:
-        body.feed(piece)
-    body.finish()
-    return body
+class _HeldBody(Body):
+    """What was held, to be sent, or held again by whoever counts it then."""
+
+    __slots__ = ("_share",)
+
+    def __init__(self, pieces: list[bytes], share: HeldShare) -> None:
+        super().__init__(_Nobody())
+        self._share = share
+        for piece in pieces:
+            self.feed(piece)
+        self.finish()
+
+    def drain(self, sink: BodySink) -> None:
+        self._share.leave()
+        super().drain(sink)

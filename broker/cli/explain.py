@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from broker.callers.build import build_callers
 from broker.cli.common import add_config, load_or_complain
+from broker.cli.explain_policy import failures, fallback, limits
 from broker.cli.routes import conditions
 from broker.compile import make_plan, make_rule
 from broker.compile_credentials import Credentialed, listed
@@ -208,11 +209,15 @@ def print_explanation(config: Config, exchange: Exchange, plan: RoutePlan) -> No
     print(f"because    {because(route)}")
     print(f"callers    {route.callers if route.callers == 'public' else ', '.join(route.callers)}")
     print(f"upstream   {route.upstream}: {', '.join(map(str, upstream.targets))}")
+    if upstream.fallback:
+        print(f"fallback   {fallback(upstream)}")
     if upstream.targets[0].scheme == "https":
         print(f"tls        {describe_tls(upstream)}")
         wanted = "auto" if upstream.tls is None else upstream.tls.engine
         for line in describe(options_of(upstream.tls), wanted):
             print(f"           {line}")
+    print(f"limits     {limits(config, route)}")
+    print(f"failures   {failures(upstream)}")
     print(f"deadline   {deadline(route, exchange)}")
     print("sent       (secrets masked)\n")
     authority = upstream.targets[0].authority.encode()

@@ -33,18 +33,26 @@ async def serve(path: Path) -> int:
     """Start, wait for a signal, drain; a second one ends the process at once. SIGHUP reads the file again."""
     app = App(path)
     loop = asyncio.get_running_loop()
-    # Before the start, which reads the file anyway: by default the signal ends the process.
-    loop.add_signal_handler(signal.SIGHUP, app.reload, "SIGHUP")
-    await app.start()
-    stop = asyncio.Event()
+    told: asyncio.Future[int] = loop.create_future()
+    starting = loop.create_task(app.start())
 
-    def on_signal() -> None:
-        if stop.is_set():
+    def on_signal(number: int) -> None:
+        if told.done():
             os._exit(1)
-        stop.set()
+        told.set_result(number)
+        starting.cancel()
 
+    # Before the start: what SIGHUP does by default is to end the process, and process 1 of a container has no default
+    # for the others.
+    loop.add_signal_handler(signal.SIGHUP, app.reload, "SIGHUP")
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    await stop.wait()
-    await app.drain()
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        await starting
+    except asyncio.CancelledError:
+        if not told.done():
+            raise
+        return 0
+    # Who presses Ctrl-C waits for nobody to notice.
+    await app.drain(grace=await told != signal.SIGINT)
     return 0

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from broker.config.model import Admin, Caller, Config, Listener, Route, Secrets, Upstream
+from broker.config.model import Admin, Caller, Config, Limits, Listener, Route, Secrets, Upstream
 
 _T = TypeVar("_T")
 _CALLER: Final = TypeAdapter[Any](Caller)
@@ -25,6 +25,7 @@ class Draft:
     """Of `listeners`, `upstreams` and `callers`: ordered sets."""
     admin: Admin | None = None
     secrets: Secrets | None = None
+    limits: Limits | None = None
     whole: bool = False
     """Whether nothing was left out."""
 
@@ -38,7 +39,15 @@ def draft_of(config: Config) -> Draft:
     }
     routes = list(enumerate(config.routes))
     return Draft(
-        config.listeners, config.upstreams, config.callers, routes, names, config.admin, config.secrets, whole=True
+        config.listeners,
+        config.upstreams,
+        config.callers,
+        routes,
+        names,
+        config.admin,
+        config.secrets,
+        config.limits,
+        whole=True,
     )
 
 
@@ -54,6 +63,7 @@ def salvage(data: Mapping[str, Any], context: Mapping[str, Any]) -> Draft:
         routes=list(_valid(TypeAdapter(Route), indexed, context).items()),
         names={name: dict.fromkeys(entries) for name, entries in sections.items()},
         secrets=_valid(TypeAdapter(Secrets), {"": data.get("secrets") or {}}, context).get(""),
+        limits=_valid(TypeAdapter(Limits), {"": data.get("limits") or {}}, context).get(""),
     )
 
 

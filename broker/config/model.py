@@ -28,6 +28,7 @@ from broker.config.credentials_form import FormLoginCredentials
 from broker.config.credentials_oauth2 import OAuth2Credentials
 from broker.config.credentials_windows import NegotiateCredentials, NtlmCredentials
 from broker.config.credentials_wsse import WsseCredentials
+from broker.config.limits import IdempotencyKeys, Limits
 from broker.config.listeners import Certificate, Listener, ListenerLimits, ListenerTimeouts, ListenerTls
 from broker.config.reload import Reload
 from broker.config.routes import Match, Route
@@ -67,8 +68,12 @@ class Config(Model):
     secrets: Secrets = Field(default_factory=Secrets, description="Where secrets are kept.")
     log: Log = Field(default_factory=Log, description="What is logged.")
     reload: Reload = Field(default_factory=Reload, description="When this file is read again.")
+    limits: Limits = Field(default_factory=Limits, description="How much the whole process takes on.")
+    idempotency_keys: IdempotencyKeys = Field(
+        default_factory=IdempotencyKeys, description="How requests with an `Idempotency-Key` are remembered."
+    )
     drain_grace: Duration = setting(
-        "0s", "How long callers may go on connecting after readiness is withdrawn, until the listeners close."
+        "1s", "How long callers may go on connecting after SIGTERM withdrew readiness, until the listeners close."
     )
     drain_timeout: Duration = setting("30s", "How long calls under way may go on when the broker stops.")
     listeners: dict[Name, Listener] = Field(min_length=1, description="Where callers connect, by name.")
@@ -102,7 +107,9 @@ __all__ = [
     "FormLoginCredentials",
     "HeaderCredentials",
     "HmacCaller",
+    "IdempotencyKeys",
     "IpCaller",
+    "Limits",
     "Listener",
     "ListenerLimits",
     "ListenerTimeouts",

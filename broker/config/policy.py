@@ -50,14 +50,25 @@ class CircuitBreaker(Model):
 
     failures: int = setting(5, "Failures in a row that open it; 0: only the share counts.", ge=0)
     share: Share | None = setting(None, "Share of failed calls within the window that opens it.")
-    window: Timeout = setting("30s", "What the share looks back on.")
-    calls: int = setting(20, "Calls within the window below which a share says nothing.", ge=1)
+    window: Timeout = setting("30s", "What the share looks back on; does nothing without a share.")
+    calls: int = setting(
+        20, "Calls within the window below which a share says nothing; does nothing without a share.", ge=1
+    )
     open_for: Timeout = setting("15s", "How long no call is made; then one is let through to see.")
     probes: int = setting(1, "Calls let through to see, all of which have to succeed.", ge=1)
 
 
+class AdaptiveConcurrency(Model):
+    """How many calls at a time a service bears, found out by how long they take."""
+
+    least: int = setting(2, "The limit never falls below it.", ge=1)
+    most: int = setting(100, "The limit never rises above it.", ge=1)
+    tolerance: Share = setting("25%", "How much longer than on the quiet service a call may take.", gt=0)
+    measure_every: Timeout = setting("60s", "How often the quiet service is measured, with `least` calls at a time.")
+
+
 class Queue(Model):
-    """Calls that wait for their turn when `max_concurrency` is reached."""
+    """Calls that wait for their turn when as many are under way as may be."""
 
     size: int = setting(100, "Calls that may wait.", ge=1)
     wait: Timeout = setting("5s", "How long each waits at most.")

@@ -121,4 +121,8 @@ class Route(Model):
     idempotent: bool | None = setting(
         None, "Whether a call may be made twice without harm; absent: as its method says (RFC 9110 section 9.2.2)."
     )
+    idempotency_key: bool = setting(
+        True,
+        "Whether a request that repeats an `Idempotency-Key` gets the first answer; false: the header means nothing.",
+    )
     max_body: Size | None = setting(None, "Largest request body; absent: no limit, bodies stream.")

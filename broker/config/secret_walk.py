@@ -27,7 +27,7 @@ def references_in(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:
 
 def references_of(draft: Draft) -> Iterator[tuple[Loc, SecretRef]]:
     """All of a file, as far as it is valid."""
-    for section in ("secrets", "listeners", "upstreams", "callers"):
+    for section in ("secrets", "limits", "listeners", "upstreams", "callers"):
         yield from references_in(getattr(draft, section), (section,))
     for index, route in draft.routes:
         yield from references_in(route, ("routes", index))

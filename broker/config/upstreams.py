@@ -8,7 +8,7 @@ from broker.config.address import Target
 from broker.config.base import Model, setting
 from broker.config.hosts import bracketed, split_host_port
 from broker.config.http_fields import HeaderName
-from broker.config.policy import CircuitBreaker, Queue, RateSetting, Retry
+from broker.config.policy import AdaptiveConcurrency, CircuitBreaker, Queue, RateSetting, Retry
 from broker.config.scalars import Duration, Timeout
 from broker.config.targets import Balance, Ejection, HealthCheck, Weight
 from broker.config.upstream_http import UpstreamHttp
@@ -85,6 +85,9 @@ class Upstream(Model):
     pool: Pool = Field(default_factory=Pool, description="Connections kept for the next request.")
     rate: RateSetting | None = setting(None, "Calls to it, such as 100/s or 600/m burst 20; absent: no limit.")
     max_concurrency: int | None = setting(None, "Calls under way at a time; absent: no limit.", ge=1)
+    adaptive_concurrency: AdaptiveConcurrency | None = setting(
+        None, "Calls under way at a time, where nobody knows how many it bears; instead of `max_concurrency`."
+    )
     queue: Queue | None = setting(None, "Calls that wait for their turn; absent: none does.")
     retry: Retry | None = setting(None, "When a failed call is made again; absent: only where nothing can be lost.")
     circuit_breaker: CircuitBreaker | None = setting(None, "When a target is left alone; absent: never.")

@@ -33,9 +33,16 @@ KINDS: dict[str, ErrorKind] = {
     "no_route": ErrorKind(404, "No route matches", Source.CALLER),
     "method_not_allowed": ErrorKind(405, "The route does not take this method", Source.CALLER),
     "request_timeout": ErrorKind(408, "The request did not arrive in time", Source.CALLER, retryable=True),
+    "idempotency_key_in_use": ErrorKind(
+        409, "The first request with this key is under way", Source.CALLER, retryable=True
+    ),
+    "idempotency_outcome_unknown": ErrorKind(
+        409, "The first request with this key was sent, and its answer is not at hand", Source.CALLER
+    ),
     "body_too_large": ErrorKind(413, "The body is larger than the route allows", Source.CALLER),
     "target_too_long": ErrorKind(414, "The request target is longer than the listener allows", Source.CALLER),
     "misdirected_request": ErrorKind(421, "This host is not served here", Source.CALLER),
+    "idempotency_key_reused": ErrorKind(422, "The key came with another request", Source.CALLER),
     "rate_limited": ErrorKind(429, "Too many requests", Source.CALLER, retryable=True),
     "headers_too_large": ErrorKind(431, "The header section is larger than the listener allows", Source.CALLER),
     "internal_error": ErrorKind(500, "The broker failed", Source.BROKER),
@@ -45,12 +52,13 @@ KINDS: dict[str, ErrorKind] = {
     "credentials_unavailable": ErrorKind(
         502, "The upstream's credential is not available", Source.BROKER, retryable=True
     ),
-    "circuit_open": ErrorKind(503, "The upstream is resting after failures", Source.UPSTREAM, retryable=True),
+    "circuit_open": ErrorKind(503, "The upstream is not asked at the moment", Source.UPSTREAM, retryable=True),
     "overloaded": ErrorKind(503, "Too much is under way", Source.BROKER, retryable=True),
     "caller_unverifiable": ErrorKind(
         503, "The caller's proof cannot be checked at the moment", Source.BROKER, retryable=True
     ),
     "upstream_timeout": ErrorKind(504, "The upstream did not answer in time", Source.UPSTREAM, retryable=True),
+    "drain_timeout": ErrorKind(504, "The broker stopped before the call was over", Source.BROKER, retryable=True),
     "version_not_supported": ErrorKind(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here", Source.CALLER),
 }
 

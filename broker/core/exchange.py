@@ -2,14 +2,18 @@
 
 import asyncio
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from broker.core.body import Body
 from broker.core.errors import BrokerError
-from broker.core.heads import RequestHead
+from broker.core.heads import Framing, RequestHead
 
 if TYPE_CHECKING:
     from broker.core.plan import RoutePlan
+
+
+SKIPPED_MOST: Final = 64 * 1024
+"""Bytes of a request's body that are read and thrown away behind its answer, rather than end the connection."""
 
 
 class CallerGone(Exception):
@@ -28,6 +32,27 @@ class Place(Protocol):
 
     def leave(self) -> None:
         """The call is over."""
+
+
+class Delivery(Protocol):
+    """Who has to know whether the upstream may have acted on a call."""
+
+    def sent(self) -> None:
+        """A byte of an attempt leaves."""
+
+    def refused(self) -> None:
+        """That attempt was answered with 401: it has not been applied (RFC 9110 section 15.5.2)."""
+
+
+class Watcher(Protocol):
+    """Who wants to know how the service copes."""
+
+    def served(self, seconds: float, *, overloaded: bool) -> None:
+        """The service took so long over one attempt, from the end of the request to the answer's head.
+
+        `overloaded`: it took too long, or said that it has too much to do. A caller that sends or reads slowly, or
+        leaves, makes no difference.
+        """
 
 
 class CallerSide(Protocol):
@@ -79,12 +104,14 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
+        "asked",
         "body",
         "bytes_out",
         "caller",
         "caller_side",
         "close",
         "code",
+        "delivery",
         "due",
         "head",
         "held",
@@ -93,6 +120,7 @@ class Exchange:
         "original",
         "plan",
         "refusal",
+        "replayed",
         "request_id",
         "responded",
         "running",
@@ -100,6 +128,7 @@ class Exchange:
         "status",
         "task",
         "upstream_seconds",
+        "watcher",
     )
 
     def __init__(
@@ -125,6 +154,8 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self.running = False
         """Whether the pipeline has taken the call up."""
+        self.asked = False
+        """Whether the upstream's turn has come: from then on it may have acted on the call."""
         self.close = not head.keep_alive
         """Whether the caller's connection ends with this call."""
         self.responded = False
@@ -137,6 +168,12 @@ class Exchange:
         """Event-loop time in seconds by which the whole call has to be over."""
         self.held: list[Place] = []
         """Places among the calls under way, which are given back when the last byte of the answer is out."""
+        self.watcher: Watcher | None = None
+        """Told of every attempt at the call."""
+        self.delivery: Delivery | None = None
+        """Told by every attempt at the call, those with an altered copy too."""
+        self.replayed = False
+        """Whether the answer is one that was given before, to the same Idempotency-Key."""
 
     @property
     def cut_by(self) -> BaseException | None:
@@ -147,6 +184,25 @@ class Exchange:
     def body_pending(self) -> bool:
         """Whether some of the request's body has not come yet."""
         return self.body is not None and not self.body.complete
+
+    @property
+    def rest_is_short(self) -> bool:
+        """Whether what has not come of the body may be read past, so that the connection serves its next request.
+
+        It never is where the caller may send it or not: who waits for `100 Continue`, and has not begun, is free to go
+        on with another request once there is an answer (RFC 9110 section 10.1.1).
+        """
+        body, head = self.body, self.head
+        if body is None or body.error is not None or head.framing is not Framing.LENGTH or head.http10:
+            return False
+        if head.expects_continue and not body.size:
+            return False
+        return head.length - body.size <= SKIPPED_MOST
+
+    def give_back(self) -> None:
+        """Give the places among the calls under way back: nothing is asked of the upstream any more."""
+        while self.held:
+            self.held.pop().leave()
 
     def interrupt(self, reason: BaseException) -> None:
         """End the call from outside; the first reason counts."""

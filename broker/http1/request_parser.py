@@ -83,6 +83,10 @@ class RequestParser:
         """Whether the connection stands between two requests."""
         return not self._started
 
+    def close(self) -> None:
+        """No more bytes come: let go of the sink, and of the parser below; each holds whoever listens to it."""
+        del self._sink, self._parser
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises `ProtocolError` when they break the protocol or a limit."""
         self._data = data

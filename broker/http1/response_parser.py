@@ -44,6 +44,7 @@ class ResponseParser:
         "_reason",
         "_sink",
         "_stale",
+        "begun",
         "done",
         "refused",
         "surplus",
@@ -63,6 +64,8 @@ class ResponseParser:
         self._kept: list[bytes] = []
         self.refused = b""
         """After a `ProtocolError` about an answer whose start is at hand: all that came of it."""
+        self.begun = False
+        """Whether some of an answer has come that may be the final one: interim ones that are over do not count."""
         self.done = True
         """Whether no answer is outstanding."""
         self.surplus = False
@@ -70,6 +73,11 @@ class ResponseParser:
 
     def _new_parser(self) -> httptools.HttpResponseParser:
         return httptools.HttpResponseParser(self)
+
+    def close(self) -> None:
+        """No more bytes come: let go of the sink, and of the parser below; each holds whoever listens to it."""
+        self._stale = False
+        del self._sink, self._parser
 
     def expect(self, method: bytes) -> None:
         """An answer to a request with this method comes next (HEAD has none to its body)."""
@@ -82,7 +90,7 @@ class ResponseParser:
         self._fed = 0
         if self._kept:
             self._kept = []
-        self.done = False
+        self.begun = self.done = False
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises `ProtocolError` while an answer is outstanding; later ones are `surplus`."""
@@ -141,6 +149,7 @@ class ResponseParser:
     def on_message_begin(self) -> None:
         if self.done:
             self.surplus = True
+        self.begun = True
         self._lines = []
         self._reason = b""
 
@@ -176,7 +185,7 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self._interim:
-            self._interim = False
+            self._interim = self.begun = False
             self._framing = None
             self._lines = []
         elif not self.done:

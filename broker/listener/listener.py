@@ -2,17 +2,19 @@
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
+from broker.callers.address import peer_key
 from broker.config.model import Listener as ListenerConfig
 from broker.core.alarms import AlarmWheel
 from broker.core.exchange import Exchange
 from broker.http1.limits import HeadLimits
 from broker.listener.certificates import CertificateStore
 from broker.listener.connection import ServerConnection
-from broker.listener.timeouts import Deadlines
+from broker.listener.door import Door
+from broker.listener.entrance import Entrance
+from broker.listener.stopping import GOODBYE
 
 Serve = Callable[[Exchange], None]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,12 +31,14 @@ class Listener:
         certificates: CertificateStore,
         serve: Serve,
         wheel: AlarmWheel,
-        refused: Callable[[str], None],
+        door: Door,
     ) -> None:
         self.wheel = wheel
+        self.door = door
         self.draining = False
-        self._refused = refused
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, str | None] = {}
+        """By whose address the door counts them."""
+        self._entrance = Entrance(self._admit)
         self._set(name, config, certificates, serve)
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
@@ -77,21 +81,26 @@ class Listener:
         """Bind and accept. Raises `OSError` when the address cannot be had."""
         bind = self.config.bind
         self._server = await asyncio.get_running_loop().create_server(
-            self._accept, bind.host, bind.port, backlog=BACKLOG, reuse_address=True
+            lambda: self._entrance, bind.host, bind.port, backlog=BACKLOG, reuse_address=True
         )
 
-    def _accept(self) -> asyncio.Protocol:
-        if len(self._connections) >= self.config.limits.connections:
-            self._refused(self.name)
-            return _Refusal()
-        connection = ServerConnection(self, self.certificates.engine(), Deadlines(self.config.timeouts))
-        self._connections.add(connection)
+    def _admit(self, peer: str) -> ServerConnection | None:
+        """What goes on with a new connection, before any TLS; None where it is one too many."""
+        key = None if self.trusts(peer) else peer_key(peer)
+        full = len(self._connections) >= self.config.limits.connections
+        reason = "listener" if full else self.door.refuses(key)
+        if reason is not None:
+            self.door.refusals.note(self.name, reason, peer)
+            return None
+        connection = ServerConnection(self, self.certificates.engine(), self.config.timeouts)
+        self._connections[connection] = key
+        self.door.enter(key)
         self._empty.clear()
         return connection
 
     def gone(self, connection: ServerConnection) -> None:
         """A connection ended."""
-        self._connections.discard(connection)
+        self.door.leave(self._connections.pop(connection))
         if not self._connections:
             self._empty.set()
 
@@ -115,6 +124,16 @@ class Listener:
         """Wait until no caller is connected."""
         await self._empty.wait()
 
+    async def cut_off(self) -> None:
+        """End the calls that are still under way, see `too_late`; what is left a moment later is reset."""
+        for connection in list(self._connections):
+            connection.cut_off()
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self.drained()
+        except TimeoutError:
+            self.abort()
+
     def abort(self) -> None:
         """Reset what is left."""
         for connection in list(self._connections):
@@ -132,13 +151,3 @@ def _trusts(networks: Sequence[Network], peer: str) -> bool:
 def _terms(certificates: CertificateStore, config: ListenerConfig) -> tuple[str, bytes]:
     """Whose certificates callers have to show."""
     return config.tls.asks_for, certificates.client_ca
-
-
-class _Refusal(asyncio.Protocol):
-    """Takes a connection above the limit only to reset it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        transport.abort()  # type: ignore[attr-defined]

@@ -41,7 +41,8 @@ class AccessLog:
             f',"peer":"{exchange.caller_side.peer}","duration_ms":{duration * 1000:.2f}'
             f',"upstream":{_quote(plan.upstream.name) if plan else "null"},"upstream_ms":{upstream_ms}'
             f',"bytes_in":{exchange.body.size if exchange.body else 0},"bytes_out":{exchange.bytes_out}'
-            f',"aborted":{"true" if aborted else "false"}}}\n'
+            f',"aborted":{"true" if aborted else "false"}'
+            f',"replayed":{"true" if exchange.replayed else "false"}}}\n'
         )
         if len(self._lines) == 1:
             self._wheel.set(self._alarm, monotonic() + _FLUSH_SECONDS)

@@ -33,6 +33,8 @@ class Observer:
             tally = self.tallies.routes[Tallies.UNMATCHED]
         else:
             tally.in_flight -= 1
+        if exchange.replayed:
+            tally.replays += 1
         method = exchange.head.method
         key = (method if method in METHODS else b"OTHER", exchange.status)
         tally.requests[key] = tally.requests.get(key, 0) + 1

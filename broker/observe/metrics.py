@@ -2,13 +2,20 @@
 
 import platform
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from broker import __version__
-from broker.observe.sources import CertificateDate, ReviewDate, SecretState, TokenState, UpstreamState
+from broker.observe.sources import (
+    CertificateDate,
+    ReviewDate,
+    SecretState,
+    SharedLimitsState,
+    TokenState,
+    UpstreamState,
+)
 from broker.observe.tally import Tallies
 
 
@@ -23,6 +30,10 @@ class BrokerCollector(Collector):
         reviews: Callable[[], Iterable[ReviewDate]],
         secrets: Callable[[], SecretState] = lambda: SecretState({}, []),
         tokens: Callable[[], Iterable[TokenState]] = tuple,
+        idempotency_keys: Callable[[], int] = lambda: 0,
+        held_bodies: Callable[[], int] = int,
+        connections: Callable[[], Mapping[str, int]] = dict,
+        limits_store: Callable[[], SharedLimitsState | None] = lambda: None,
     ) -> None:
         self._tallies = tallies
         self._upstreams = upstreams
@@ -30,6 +41,10 @@ class BrokerCollector(Collector):
         self._reviews = reviews
         self._secrets = secrets
         self._tokens = tokens
+        self._idempotency_keys = idempotency_keys
+        self._limits_store = limits_store
+        self._held_bodies = held_bodies
+        self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -38,6 +53,8 @@ class BrokerCollector(Collector):
         yield from self._dates()
         yield from self._held_secrets()
         yield from self._shared_tokens()
+        yield from self._repeated()
+        yield from self._shared_limits()
         yield from self._process()
 
     def _routes(self) -> Iterator[Metric]:
@@ -57,7 +74,9 @@ class BrokerCollector(Collector):
         callers = CounterMetricFamily("broker_caller_requests", "Calls by caller.", labels=["caller", "outcome"])
         for (caller, outcome), count in self._tallies.callers.items():
             callers.add_metric([caller, outcome], count)
-        yield from (requests, errors, in_flight, duration, callers)
+        held = GaugeMetricFamily("broker_held_body_bytes", "Request bodies held back, in memory and in files.")
+        held.add_metric([], self._held_bodies())
+        yield from (requests, errors, in_flight, duration, callers, held)
 
     def _pools(self) -> Iterator[Metric]:
         duration = HistogramMetricFamily(
@@ -78,6 +97,9 @@ class BrokerCollector(Collector):
             "broker_circuit_state", "0 closed, 1 half-open, 2 open.", labels=["upstream", "target"]
         )
         waiting = GaugeMetricFamily("broker_upstream_calls_waiting", "Calls in the queue.", labels=["upstream"])
+        limits = GaugeMetricFamily(
+            "broker_upstream_concurrency_limit", "Calls that may be under way at a time, now.", labels=["upstream"]
+        )
         healthy = GaugeMetricFamily(
             "broker_upstream_target_healthy", "Whether a target is usable.", labels=["upstream", "target"]
         )
@@ -85,6 +107,8 @@ class BrokerCollector(Collector):
             for target, usable in upstream.healthy.items():
                 healthy.add_metric([upstream.name, target], float(usable))
             waiting.add_metric([upstream.name], upstream.waiting)
+            if upstream.limit is not None:
+                limits.add_metric([upstream.name], upstream.limit)
             for target, state in upstream.circuits.items():
                 circuits.add_metric([upstream.name, target], state)
             connections.add_metric([upstream.name, "idle"], upstream.idle)
@@ -93,7 +117,7 @@ class BrokerCollector(Collector):
                 handshakes.add_metric([upstream.name, protocol, cipher], count)
             for reason, count in upstream.retries.items():
                 retries.add_metric([upstream.name, reason], count)
-        yield from (duration, connections, handshakes, retries, circuits, healthy, waiting)
+        yield from (duration, connections, handshakes, retries, circuits, healthy, waiting, limits)
 
     def _dates(self) -> Iterator[Metric]:
         expiry = GaugeMetricFamily(
@@ -136,12 +160,35 @@ class BrokerCollector(Collector):
                 expiry.add_metric([token.route, token.type], token.expires)
         yield from (refresh, expiry)
 
+    def _shared_limits(self) -> Iterator[Metric]:
+        state = self._limits_store()
+        if state is None:
+            return
+        up = GaugeMetricFamily("broker_limits_store_up", "Whether limits are shared among replicas now.")
+        up.add_metric([], float(state.up))
+        fallbacks = CounterMetricFamily("broker_limits_store_fallback", "Calls decided without the shared limits.")
+        fallbacks.add_metric([], state.fallbacks)
+        yield from (up, fallbacks)
+
+    def _repeated(self) -> Iterator[Metric]:
+        keys = GaugeMetricFamily("broker_idempotency_keys", "Idempotency keys that are remembered.")
+        keys.add_metric([], self._idempotency_keys())
+        replays = CounterMetricFamily(
+            "broker_idempotent_replays", "First answers given again to a repeated key.", labels=["route"]
+        )
+        for name, tally in self._tallies.routes.items():
+            replays.add_metric([name], tally.replays)
+        yield from (keys, replays)
+
     def _process(self) -> Iterator[Metric]:
         refused = CounterMetricFamily(
-            "broker_connections_refused", "Connections closed at the limit.", labels=["listener"]
+            "broker_connections_refused", "Connections closed at the limit.", labels=["listener", "reason"]
         )
-        for listener, count in self._tallies.refused_connections.items():
-            refused.add_metric([listener], count)
+        for (listener, reason), count in self._tallies.refused_connections.items():
+            refused.add_metric([listener, reason], count)
+        connections = GaugeMetricFamily("broker_connections", "Connections of callers.", labels=["listener"])
+        for listener, number in self._connections().items():
+            connections.add_metric([listener], number)
         reloads = CounterMetricFamily("broker_config_reload", "Configurations loaded.", labels=["outcome"])
         for outcome, count in self._tallies.reloads.items():
             reloads.add_metric([outcome], count)
@@ -155,4 +202,4 @@ class BrokerCollector(Collector):
         good.add_metric([], float(self._tallies.last_reload_ok))
         build = GaugeMetricFamily("broker_build_info", "What is running.", labels=["version", "python", "openssl"])
         build.add_metric([__version__, platform.python_version(), ssl.OPENSSL_VERSION], 1)
-        yield from (refused, reloads, last, good, build)
+        yield from (connections, refused, reloads, last, good, build)

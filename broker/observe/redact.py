@@ -1,6 +1,7 @@
 """Masks every known secret wherever text leaves the process."""
 
 import re
+import threading
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -8,6 +9,7 @@ from broker.core.secret_forms import SHORTEST, secret_forms
 
 _RETIRED = 100
 """How many secrets out of use are still masked: lines about them may come late."""
+_NOTHING = "(?!)"
 MASK = "***"
 
 
@@ -18,6 +20,8 @@ class Redactor:
         self._forms: dict[bytes, set[str]] = {}
         self._retired: list[bytes] = []
         self._pattern: re.Pattern[str] | None = None
+        """Made when text is next masked: a start adds a hundred secrets, and each costs as much as all before it."""
+        self._lock = threading.Lock()
 
     def add(self, secret: bytes) -> None:
         """Mask this from now on; very short values would mask ordinary words, and are left out."""
@@ -25,8 +29,9 @@ class Redactor:
             self._retired.remove(secret)
         if secret in self._forms or len(secret.decode("utf-8", "replace")) < SHORTEST:
             return
-        self._forms[secret] = secret_forms(secret)
-        self._compile()
+        forms = secret_forms(secret)
+        with self._lock:
+            self._forms[secret], self._pattern = forms, None
 
     def retire(self, secret: bytes) -> None:
         """No more in use: masked for a good while yet, but not for ever, as a broker runs for years."""
@@ -34,15 +39,19 @@ class Redactor:
             return
         self._retired.append(secret)
         if len(self._retired) > _RETIRED:
-            del self._forms[self._retired.pop(0)]
-            self._compile()
+            with self._lock:
+                del self._forms[self._retired.pop(0)]
+                self._pattern = None
 
     def redact(self, text: str) -> str:
         """The text without secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern is not None else text
+        return (self._pattern or self._compiled()).sub(MASK, text)
 
-    def _compile(self) -> None:
-        self._pattern = re.compile(_any_of(set().union(*self._forms.values())))
+    def _compiled(self) -> re.Pattern[str]:
+        with self._lock:
+            if self._pattern is None:
+                self._pattern = re.compile(_any_of(set().union(*self._forms.values())) or _NOTHING)
+            return self._pattern
 
 
 def _any_of(forms: Iterable[str]) -> str:

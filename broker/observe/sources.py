@@ -19,6 +19,8 @@ class UpstreamState:
     """Calls that wait for their turn."""
     healthy: Mapping[str, bool] = field(default_factory=dict)
     """Whether each target that is watched is usable."""
+    limit: int | None = None
+    """Calls that are let in at a time, now; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ class TokenState:
     type: str
     requests: Mapping[str, int]
     expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLimitsState:
+    """Whether limits are shared among replicas now, and how many calls were decided without their store."""
+
+    up: bool
+    fallbacks: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,14 @@ class Histogram:
 class RouteTally:
     """What happened on one route."""
 
-    __slots__ = ("duration", "errors", "in_flight", "requests")
+    __slots__ = ("duration", "errors", "in_flight", "replays", "requests")
 
     def __init__(self) -> None:
         self.requests: dict[tuple[bytes, int], int] = {}
         self.errors: dict[str, int] = {}
         self.duration = Histogram()
         self.in_flight = 0
+        self.replays = 0
 
 
 class Tallies:
@@ -58,7 +59,8 @@ class Tallies:
         self.upstreams: dict[str, Histogram] = {}
         self.callers: dict[tuple[str, str], int] = {}
         """By configured name and outcome."""
-        self.refused_connections: dict[str, int] = {}
+        self.refused_connections: dict[tuple[str, str], int] = {}
+        """By listener and reason."""
         self.reloads: dict[str, int] = {"success": 0, "failure": 0}
         self.last_reload = 0.0
         self.last_reload_ok = True

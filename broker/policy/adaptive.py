@@ -1,45 +1,32 @@
 """Finds out how many calls at a time a service can take, where nobody knows.
 
-A gradient controller: as long as a call takes about as long as on a quiet service, the limit grows a little; when calls
-take longer they queue up inside the service, and the limit shrinks in proportion. How long a call takes on a quiet
-service is measured now and then at the smallest limit: an average over everything would follow the overload
-that it should reveal, and a plain minimum would follow the luckiest call.
+As long as calls take about as long as on the quiet service, the limit grows; when they take longer they queue up inside
+the service, and the limit shrinks in proportion. How long a call takes on a quiet service is measured now and then at
+the smallest limit: an average over everything would follow the overload that it should reveal, and a plain minimum the
+luckiest call.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from math import inf
+from typing import Final
 
+from broker.policy.adaptive_ceiling import Ceiling
+from broker.policy.adaptive_dip import Dip
+from broker.policy.adaptive_sample import Quiet, Sample
+from broker.policy.adaptive_settings import AdaptiveSettings
 
-@dataclass(frozen=True, slots=True)
-class AdaptiveSettings:
-    """Counts, seconds, and shares of 1."""
-
-    least: int = 2
-    """The limit never falls below it."""
-    most: int = 100
-    """The limit never rises above it."""
-    window: float = 1.0
-    """Seconds that calls are watched before the limit changes."""
-    calls: int = 20
-    """Calls that have to be watched before the limit changes."""
-    tolerance: float = 0.25
-    """How much longer than on the quiet service a call may take."""
-    headroom: float = 1.0
-    """Calls by which the limit tries to grow in each window."""
-    measure_every: float = 60.0
-    """Seconds between two measurements of the quiet service."""
-    failures: float = 0.1
-    """The share of overloaded calls (timeouts, 429, 503) from which on the limit shrinks."""
-    back_off: float = 0.7
-    """What the limit is multiplied with when that share is reached."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.least <= self.most or self.calls < 1:
-            raise ValueError("an adaptive limit needs 1 <= least <= most, and at least one call to watch")
-        if min(self.window, self.measure_every, self.headroom, self.tolerance, self.failures) <= 0:
-            raise ValueError("the times and shares of an adaptive limit are more than 0")
-        if not 0 < self.back_off < 1:
-            raise ValueError("a limit that backs off is multiplied with something between 0 and 1")
+_WATCHED: Final = 10
+"""Times `calls` after which a window counts however much its calls differ."""
+_TOO_LONG: Final = 1.1
+"""Times what is allowed from which on the limit shrinks: between the two it stays."""
+_GENTLY: Final = 0.8
+"""The limit shrinks to no less of it when it was well until now; what was begun before may still make it worse."""
+_HALF: Final = 0.5
+"""The limit shrinks to no less of it ever."""
+_BETTER: Final = 0.99
+"""Times the mean of a window before: then the service recovers."""
+_CALM: Final = 10
+"""Windows without a shrinkage before the quiet service is measured: what the overload has cost it wears off."""
 
 
 class AdaptiveLimit:
@@ -50,68 +37,170 @@ class AdaptiveLimit:
     ) -> None:
         self.limit = settings.least
         """The limit as it was last told; while the quiet service is measured, the least."""
-        self.quiet = 0.0
-        """Seconds that a call takes on the quiet service; 0.0 while unknown."""
         self._settings = settings
         self._set_limit = set_limit
         self._clock = clock
+        self._quiet = Quiet()
+        self._ceiling = Ceiling(settings.measure_every)
         self._estimate = float(settings.least)
-        self._measured_at = clock()
-        self._measuring = True
-        self._since = self._measured_at
-        self._count = self._busiest = self._overloaded = 0
-        self._sum = 0.0
+        self._spread = 0.0
+        """By how much calls are known to differ."""
+        self._reference = 0.0
+        """The mean that has to become less, in seconds; 0.0 while all is well, infinite when it has just shrunk."""
+        self._pent_up = False
+        """Whether calls come at once that a measurement has held up."""
+        now = clock()
+        self._settled_at = now
+        self._shrunk_at = -inf
+        self._dip = Dip(settings, now)
+        self._sample = Sample(now)
         set_limit(settings.least)
+
+    @property
+    def quiet(self) -> float:
+        """Seconds that a call takes on the quiet service; 0.0 while unknown."""
+        return self._quiet.mean
+
+    @property
+    def measuring(self) -> bool:
+        """Whether the quiet service is measured now."""
+        return self._dip.under_way
 
     def observe(self, seconds: float, active: int, *, overloaded: bool = False) -> None:
         """A call took so long and is over; with it, `active` were under way."""
         now = self._clock()
-        if self._measuring and active > self._settings.least:
+        if self.measuring and active > self._settings.least:
             # The calls of before are still under way, and slow down what should be measured.
-            self._start_window(now)
-            return
-        if now - seconds < self._since:
-            # It began before the limit changed, and tells about the former limit.
-            return
-        self._count += 1
-        # A refusal is quick and a timeout slow: neither says how long the work takes.
-        self._sum += 0.0 if overloaded else seconds
-        self._busiest = max(self._busiest, active)
-        self._overloaded += overloaded
-        if self._count >= self._settings.calls and now - self._since >= self._settings.window:
-            self._end_window(now)
+            self._settle(now)
+        elif now - seconds >= (self._shrunk_at if overloaded and not self.measuring else self._settled_at):
+            # What began before tells about a limit that is no more.
+            self._sample.add(seconds, active, self.limit, overloaded=overloaded)
+            if self.measuring:
+                self._measure(now)
+            elif self._sample.calls >= self._settings.calls:
+                self._judge(now)
+        self.look()
 
-    def _end_window(self, now: float) -> None:
-        mean = self._sum / max(1, self._count - self._overloaded)
-        struggling = self._overloaded >= self._settings.failures * self._count
-        if self._measuring:
-            if not struggling:
-                self.quiet, self._measuring, self._measured_at = mean, False, now
-        elif now - self._measured_at >= self._settings.measure_every:
-            self._measuring = True
-        else:
-            self._adjust(mean, struggling)
-        self._start_window(now)
-        self._tell(self._settings.least if self._measuring else int(self._estimate))
+    def look(self) -> None:
+        """A call waits, or one is over: a measurement must not keep calls out for long."""
+        if self.measuring:
+            now = self._clock()
+            if self._dip.overdue(now, self._quiet.mean):
+                self._end_measurement(now)
 
-    def _adjust(self, mean: float, struggling: bool) -> None:
-        settings, limit = self._settings, self._estimate
-        if struggling:
-            limit *= settings.back_off
+    # The quiet service.
+
+    def _begin_measurement(self, now: float) -> None:
+        self._dip.begin(now, costs=self._costs)
+        self._settle(now)
+        self._tell(self._settings.least)
+
+    def _measure(self, now: float) -> None:
+        sample, settings = self._sample, self._settings
+        if self._struggles:
+            self._estimate = max(float(settings.least), self._estimate * settings.back_off)
+            self._settle(now)
+        elif self._dip.enough(sample, sample.error(self._spread)):
+            self._note_quiet(sample)
+            self._end_measurement(now)
+
+    def _end_measurement(self, now: float) -> None:
+        self._dip.end(now)
+        self._pent_up = self._costs
+        self._settle(now)
+        self._tell(int(self._estimate))
+
+    def _note_quiet(self, sample: Sample) -> None:
+        if self._quiet.take(sample.mean, sample.error(self._spread), sample.count):
+            self._ceiling.doubted()
+
+    # The limit.
+
+    def _judge(self, now: float) -> None:
+        sample, settings = self._sample, self._settings
+        error = sample.error(self._spread)
+        if self._struggles:
+            self._shrink(now, settings.back_off, settings.back_off)
+        elif sample.mean * (1.0 - 2.0 * error) > (self._much_too_long if self._reference else self._too_long):
+            self._shrink(now, self._allowed / sample.mean)
+        elif (
+            now - sample.since >= max(settings.window, 3.0 * sample.mean)
+            and sample.calls >= self._estimate
+            and (error <= settings.tolerance / 2 or sample.count >= _WATCHED * settings.calls)
+        ):
+            self._end_window(now, error)
+
+    def _end_window(self, now: float, error: float) -> None:
+        sample, settings = self._sample, self._settings
+        self._spread += 0.5 * (sample.spread - self._spread)
+        if sample.mean * (1.0 - error) > self._too_long:
+            self._shrink(now, self._allowed / sample.mean)
+            return
+        if sample.most <= settings.least:
+            # Nobody wanted more than the quiet service is given.
+            self._note_quiet(sample)
+            self._dip.put_off(now)
+        if self._reference:
+            self._ceiling.recovered(now)
+        self._sample = Sample(now)
+        self._reference = 0.0
+        pent_up, self._pent_up = self._pent_up, False
+        if self._dip.due(now) and now >= self._shrunk_at + _CALM * settings.window:
+            self._begin_measurement(now)
+        elif sample.mean <= self._allowed and sample.wanted_more and not pent_up:
+            step = max(settings.headroom, self._estimate / 10)
+            calm = _CALM * max(settings.window, 3.0 * sample.mean)
+            self._estimate = min(self._ceiling.grown(self._estimate, step, now, calm), float(settings.most))
+            self._tell(int(self._estimate))
+
+    def _shrink(self, now: float, factor: float, least: float = _GENTLY) -> None:
+        settings, mean, reference = self._settings, self._sample.mean, self._reference
+        if self.limit <= settings.least:
+            # It is the quiet service that has become slower.
+            self._estimate = float(settings.least)
+            self._begin_measurement(now)
+            return
+        if not reference:
+            if self._estimate >= self._ceiling.value or now >= self._shrunk_at + _CALM * settings.window:
+                # Otherwise it is what the last overload has cost that shows again.
+                self._ceiling.failed(self._estimate, now)
+            self._reference = inf
         else:
-            # At most halved in one window: a few slow calls are no reason to stop.
-            gradient = max(0.5, min(1.0, self.quiet * (1.0 + settings.tolerance) / mean)) if mean > 0 else 1.0
-            wanted = limit * gradient + settings.headroom
-            if wanted > limit and self._busiest < limit / 2:
-                # Nobody wanted more: that it went well says nothing about a higher limit.
+            self._reference, least = mean or inf, _HALF
+            if mean < min(_BETTER * reference, self._much_too_long) and not self._struggles:
+                # It recovers, and would not do so faster with less.
+                self._sample = Sample(now)
                 return
-            limit = wanted
-        self._estimate = max(float(settings.least), min(float(settings.most), limit))
+        self._estimate = max(float(settings.least), self._estimate * max(least, factor))
+        self._shrunk_at = now
+        self._settle(now)
+        self._tell(int(self._estimate))
 
-    def _start_window(self, now: float) -> None:
-        self._since = now
-        self._count = self._busiest = self._overloaded = 0
-        self._sum = 0.0
+    @property
+    def _costs(self) -> bool:
+        """Whether more calls could be made than while the quiet service is measured."""
+        return self._estimate > self._settings.least
+
+    @property
+    def _allowed(self) -> float:
+        return self._quiet.highest * (1.0 + self._settings.tolerance) + self._settings.slack
+
+    @property
+    def _too_long(self) -> float:
+        return self._allowed * _TOO_LONG
+
+    @property
+    def _much_too_long(self) -> float:
+        return self._allowed * 2.0
+
+    @property
+    def _struggles(self) -> bool:
+        sample, settings = self._sample, self._settings
+        return sample.calls >= settings.calls and sample.overloaded >= settings.failures * sample.calls
+
+    def _settle(self, now: float) -> None:
+        self._settled_at = now
+        self._sample = Sample(now)
 
     def _tell(self, limit: int) -> None:
         if limit != self.limit:

@@ -99,6 +99,22 @@ class CircuitBreaker:
         self._proved = 0
         self._last_probe = 0.0
 
+    def reconfigure(self, settings: BreakerSettings) -> None:
+        """Go by other settings: an open one stays open, but for no longer than it would be open by these.
+
+        What was counted in a window counts on in one of the same length; half-open, it finds out anew.
+        """
+        if not settings.share:
+            self._counts = None
+        elif self._counts is None or settings.window != self._settings.window:
+            self._counts = SlidingCounts(settings.window)
+        self._settings = settings
+        if self.state is State.OPEN:
+            self._until = min(self._until, self._clock() + settings.pause(self._opened, self._random()))
+        elif self.state is State.HALF_OPEN:
+            self._era += 1
+            self._probing = self._proved = 0
+
     def admit(self) -> Permit | float:
         """A permit, or the seconds (more than 0) after which it is worth trying again."""
         if self.state is State.CLOSED:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any, Final, NoReturn
 
+from broker.policy.adaptive_settings import AdaptiveSettings
 from broker.policy.fair_queue import WEIGHTS, FairQueue, Priority
 from broker.policy.refusal import refusal
 from broker.policy.service_rate import ServiceRate
 
 FULL: Final = "The queue is full."
+BUSY: Final = "As many calls are under way as may be."
 CROWDED: Final = "The queue is nearly full, and kept for calls of a higher priority."
 EVICTED: Final = "A call of a higher priority took the place in the queue."
 TOO_LONG: Final = "The call waited too long for its turn."
@@ -34,10 +36,18 @@ class BulkheadSettings:
     """How often high, medium and low have their turn."""
     low_share: float = 0.8
     """How full the queue may be for a call of low priority to join it."""
+    adaptive: AdaptiveSettings | None = None
+    """How the limit is found out; None: it stays as it is."""
 
     def __post_init__(self) -> None:
         if self.limit < 1 or self.queue < 0 or self.wait <= 0 or not 0 < self.low_share <= 1:
             raise ValueError("a bulkhead has a limit of at least 1, a queue of at least 0, and a wait longer than 0")
+
+
+def _parts(size: int, weights: tuple[int, int, int]) -> tuple[int, ...]:
+    """Shares of a queue; where there is a place for each, nobody is without one and starves."""
+    least = 1 if size >= len(weights) else 0
+    return tuple(max(least, size * weight // sum(weights)) for weight in weights)
 
 
 class Turn(asyncio.Future[str]):
@@ -67,15 +77,22 @@ class Bulkhead:
         self.limit = settings.limit
         self.active = 0
         """Calls that are in."""
-        self.refused: dict[str, int] = {FULL: 0, CROWDED: 0, EVICTED: 0, TOO_LONG: 0}
-        self._settings = settings
+        self.refused: dict[str, int] = {FULL: 0, BUSY: 0, CROWDED: 0, EVICTED: 0, TOO_LONG: 0}
         self._clock = clock
         self._rate = ServiceRate(clock)
         self._queue: FairQueue[Turn] = FairQueue(settings.weights)
-        whole = sum(settings.weights)
-        self._parts = tuple(settings.queue * weight // whole for weight in settings.weights)
+        self._arrange(settings)
+
+    def _arrange(self, settings: BulkheadSettings) -> None:
+        self._settings = settings
+        self._parts = _parts(settings.queue, settings.weights)
         """How much of the queue is each priority's own; what its own line needs less, others may take."""
         self._low_room = ceil(settings.queue * settings.low_share)
+
+    def reconfigure(self, settings: BulkheadSettings) -> None:
+        """Go by other settings, but for the weights: calls that are in count on, and those that wait go on waiting."""
+        self._arrange(settings)
+        self.set_limit(settings.limit)
 
     @property
     def waiting(self) -> int:
@@ -91,14 +108,16 @@ class Bulkhead:
             self._rate.full()
         return True
 
-    async def enter(self, priority: Priority = Priority.MEDIUM, deadline: float = inf) -> None:
-        """Go in, after a wait if need be; raises `BrokerError` `overloaded`.
+    async def enter(self, priority: Priority = Priority.MEDIUM, deadline: float = inf, waited: float = 0.0) -> float:
+        """Go in, after a wait if need be, and give the seconds waited in all; raises `BrokerError` `overloaded`.
 
-        `deadline` is a time of the clock, in seconds. A cancelled call is not in, and does not leave.
+        `deadline` is a time of the clock, in seconds; `waited`: seconds in queues before this one, which count. A
+        cancelled call is not in, and does not leave.
         """
         if self.try_enter():
-            return
-        longest = min(self._settings.wait, deadline - self._clock())
+            return waited
+        since = self._clock()
+        longest = min(self._settings.wait - waited, deadline - since)
         if longest <= 0:
             self._refuse(TOO_LONG)
         self._make_room(priority)
@@ -117,6 +136,7 @@ class Bulkhead:
                 timer.cancel()
         if answer:
             self._refuse(answer)
+        return waited + self._clock() - since
 
     def leave(self) -> None:
         """A call is over; its place goes to the next."""
@@ -143,6 +163,9 @@ class Bulkhead:
 
     def _make_room(self, priority: Priority) -> None:
         queue, most = self._queue, self._settings.queue
+        if queue.size > most or not most:
+            # A queue that was made shorter takes nobody until it is.
+            self._refuse(FULL if most else BUSY)
         own = queue.waiting(priority) < self._parts[priority]
         if priority is Priority.LOW and not own and self._low_room <= queue.size < most:
             self._refuse(CROWDED)

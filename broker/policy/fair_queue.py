@@ -70,13 +70,22 @@ class FairQueue(Generic[Item]):
     def evict(self, priority: Priority, parts: Sequence[int], *, own: bool) -> Item | None:
         """Who came last among the least important that has more than its part of the queue, taken out; else None.
 
-        High is never evicted; `own`: `priority` has less than its part, so the more important give way as well.
+        High is never evicted, nor who would be next and before `priority`: a queue that is too short to have a part for
+        everybody still has turns. `own`: `priority` has less than its part, so the more important give way as well.
         """
         for at in (Priority.LOW, Priority.MEDIUM):
-            if (at > priority or (own and at != priority)) and len(self._lines[at]) > parts[at]:
+            line = self._lines[at]
+            gives_way = (at > priority or (own and at != priority)) and len(line) > parts[at]
+            if gives_way and not (len(line) == 1 and self._before(at, priority)):
                 self.size -= 1
-                return self._lines[at].popitem(last=True)[0]
+                return line.popitem(last=True)[0]
         return None
+
+    def _before(self, at: Priority, other: Priority) -> bool:
+        """Whether its turn would be before that of the other, if both waited."""
+        passes = self._passes
+        theirs = passes[other] if self._lines[other] else max(passes[other], self._virtual)
+        return passes[at] < theirs
 
     def waiting(self, priority: Priority) -> int:
         """How many of a priority wait."""

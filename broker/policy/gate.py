@@ -1,40 +1,15 @@
 """What a call passes before it costs the upstream anything: rates first, then a place among the calls under way."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from broker.core.exchange import Exchange
+from broker.policy.adaptive_bulkhead import AdaptiveBulkhead
 from broker.policy.bulkhead import Bulkhead
 from broker.policy.fair_queue import Priority
+from broker.policy.meter import Meter, Taken
 from broker.policy.pause import Pauses
-from broker.policy.rate import TokenBucket
 from broker.policy.refusal import refusal
-
-RESERVED: Final = {Priority.HIGH: 0.0, Priority.MEDIUM: 0.1, Priority.LOW: 0.25}
-"""Share of an upstream's burst that calls of a priority leave to the more important ones."""
-
-
-class Meter:
-    """A bucket, and what its refusal says."""
-
-    __slots__ = ("bucket", "burst", "shared", "words")
-
-    def __init__(self, bucket: TokenBucket, burst: float, words: str, *, shared: bool = False) -> None:
-        """`shared`: calls of all priorities take from it, so the less important leave some of it."""
-        self.bucket = bucket
-        self.burst = burst
-        self.words = words
-        self.shared = shared
-
-    def take(self, priority: Priority) -> float:
-        """0.0, or the seconds after which there would be a token for this priority."""
-        kept = min(RESERVED[priority] * self.burst, self.burst - 1.0) if self.shared else 0.0
-        if not kept:
-            return self.bucket.take()
-        wait = self.bucket.take(1.0 + kept)
-        if not wait:
-            self.bucket.give_back(kept)
-        return wait
+from broker.policy.shared_bucket import Refused, SharedLimits, StoreAway
 
 
 class Gate:
@@ -50,8 +25,9 @@ class Gate:
         pauses: Pauses,
         upstream: str,
         route: str,
+        store: SharedLimits | None = None,
     ) -> None:
-        """`bulkheads`: in the order in which they are entered, the narrower first."""
+        """`bulkheads`: in the order in which they are entered, the narrower first; `store`: where rates are shared."""
         self._meters = meters
         self._caller_meters = caller_meters
         self._bulkheads = bulkheads
@@ -61,6 +37,7 @@ class Gate:
         self._limited = bool(meters or caller_meters or bulkheads)
         self._upstream = upstream
         self._route = route
+        self._store = store if meters or caller_meters else None
 
     @property
     def open(self) -> bool:
@@ -75,23 +52,28 @@ class Gate:
         """Pass, after a wait if need be; raises `rate_limited` or `overloaded`, with a `Retry-After` that is true."""
         priority = self.priority_of(exchange.caller)
         self._heed_pause(exchange.caller)
-        taken = self._take(exchange.caller, priority)
+        store = self._store
+        taken = (
+            self._take(exchange.caller, priority)
+            if store is None
+            else await self._take_shared(store, exchange.caller, priority)
+        )
         try:
             await self._place(exchange, priority)
         except BaseException:
             # What was refused, or left, has cost nothing.
-            for meter in taken:
-                meter.bucket.give_back()
+            taken.undo()
             raise
 
     async def _place(self, exchange: Exchange, priority: Priority) -> None:
-        waited = False
+        waited: float | None = None
         for bulkhead in self._bulkheads:
             if not bulkhead.try_enter():
-                await bulkhead.enter(priority, exchange.due)
-                waited = True
+                waited = await bulkhead.enter(priority, exchange.due, waited or 0.0)
             exchange.held.append(bulkhead)
-        if waited:
+            if isinstance(bulkhead, AdaptiveBulkhead) and bulkhead.adapts:
+                exchange.watcher = bulkhead
+        if waited is not None:
             self._heed_pause(exchange.caller)
 
     def _heed_pause(self, caller: str) -> None:
@@ -99,16 +81,36 @@ class Gate:
         if left:
             raise refusal("overloaded", left, "The upstream asked to be left alone for a while.")
 
-    def _take(self, caller: str, priority: Priority) -> list[Meter]:
+    def _meters_of(self, caller: str) -> Sequence[Meter]:
         own = self._caller_meters.get(caller)
-        meters = [own, *self._meters] if own is not None else self._meters
-        taken: list[Meter] = []
+        return [own, *self._meters] if own is not None else self._meters
+
+    def _take(self, caller: str, priority: Priority) -> Taken:
+        taken, longest, words = Taken(), 0.0, ""
+        for meter in self._meters_of(caller):
+            # All are asked: who came back when the first has a token would be refused by the next.
+            wait = meter.take(priority, taken.buckets)
+            if wait > longest:
+                longest, words = wait, meter.words
+        if longest:
+            # What was refused here has cost nothing elsewhere.
+            taken.undo()
+            raise refusal("rate_limited", longest, words)
+        return taken
+
+    async def _take_shared(self, store: SharedLimits, caller: str, priority: Priority) -> Taken:
+        """What all replicas share decides; while that cannot be had, this process does by itself."""
+        meters = self._meters_of(caller)
+        if not meters:
+            return Taken()
+        try:
+            answer = await store.take([meter.asked(priority) for meter in meters])
+        except StoreAway:
+            return self._take(caller, priority)
+        if isinstance(answer, Refused):
+            raise refusal("rate_limited", answer.wait, meters[answer.index].words)
+        taken = Taken(store, answer)
         for meter in meters:
-            wait = meter.take(priority)
-            if wait:
-                # What was refused here has cost nothing elsewhere.
-                for each in taken:
-                    each.bucket.give_back()
-                raise refusal("rate_limited", wait, meter.words)
-            taken.append(meter)
+            # The buckets here follow, so that a store that goes away leaves no full ones behind.
+            meter.follow(answer, taken.buckets)
         return taken

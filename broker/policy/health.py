@@ -52,6 +52,15 @@ class CheckState:
         self._row = 0
         """Checks in a row that contradict `up`."""
 
+    def reconfigure(self, rise: int, fall: int) -> None:
+        """Other rows from now on."""
+        self._rise, self._fall = rise, fall
+
+    @property
+    def missing(self) -> int:
+        """Checks in a row that have to succeed until it is up; 0 where it is."""
+        return 0 if self.up else self._rise - self._row
+
     def report(self, ok: bool) -> bool:
         """A check ended; whether that changed `up`."""
         if ok is self.up:
@@ -87,10 +96,25 @@ class Health:
         self._whole_at = -inf
         """When it will have its whole weight again."""
 
+    def reconfigure(self, settings: HealthSettings) -> None:
+        """Go by other settings: what is down or ejected stays so, but is not ejected for longer than by these."""
+        self._settings = settings
+        self._checks.reconfigure(settings.rise, settings.fall)
+        now = self._clock()
+        if self._whole_at > now:
+            longest = self._pause() if settings.failures else 0.0
+            self._until = min(self._until, now + longest)
+            self._whole_at = self._until + settings.slow_start
+
     @property
     def up(self) -> bool:
         """What the checks say."""
         return self._checks.up
+
+    @property
+    def checks_missing(self) -> int:
+        """Checks in a row that have to succeed until they say that it is up; 0 where they do."""
+        return self._checks.missing
 
     def share(self) -> float:
         """The share of its weight: 0.0 when ejected or down, up to 1.0 as it comes back."""
@@ -150,10 +174,14 @@ class Health:
         settings = self._settings
         self._ejections += 1
         row, self._row = self._row, 0
-        seconds = min(settings.eject_for * self._ejections, max(settings.eject_most, settings.eject_for))
+        seconds = self._pause()
         self._until = now + seconds
         self._whole_at = self._until + settings.slow_start
         self._tell(False, f"{row} failed calls in a row; ejected for {seconds:g} s")
+
+    def _pause(self) -> float:
+        settings = self._settings
+        return min(settings.eject_for * self._ejections, max(settings.eject_most, settings.eject_for))
 
     def _tell(self, usable: bool, why: str) -> None:
         if self._on_change is not None:

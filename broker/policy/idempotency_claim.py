@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
-from types import TracebackType
 from typing import Final, NamedTuple
+
+from broker.core.heads import ResponseHead
 
 OVERHEAD: Final = 512
 """Bytes that an answer takes besides what it says."""
@@ -20,88 +20,51 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """A whole answer, as it went to the caller."""
+    """A whole answer, as the upstream gave it."""
 
-    status: int
-    lines: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    head: ResponseHead
     body: bytes = field(repr=False)
 
     @property
     def size(self) -> int:
         """Bytes in memory, about."""
-        return OVERHEAD + len(self.body) + sum(len(name) + len(value) + 128 for name, value in self.lines)
-
-
-class Trouble(Enum):
-    """Why a repeated key has no answer."""
-
-    REUSED = "reused"
-    """The key came with another request before."""
-    RUNNING = "running"
-    """The first request is under way still."""
-    UNKNOWN = "unknown"
-    """The first request was sent, and its answer is not at hand."""
-
-
-class KeyConflict(Exception):
-    """A repeated key that must not be forwarded; the text may be shown to the caller."""
-
-    def __init__(self, trouble: Trouble, detail: str) -> None:
-        super().__init__(detail)
-        self.trouble = trouble
-        self.status = 422 if trouble is Trouble.REUSED else 409
-        """Of the answer, as section 2.7 of the draft has it."""
-        self.detail = detail
-
-
-class StoreFull(Exception):
-    """No key can be remembered; `seconds` until one will be forgotten, about."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("no more idempotency keys can be remembered")
-        self.seconds = seconds
+        return OVERHEAD + len(self.body) + sum(len(name) + len(value) + 128 for name, value in self.head.lines)
 
 
 class Claim:
-    """The duty to make the call of a key, and to say how it went; of several outcomes, the first counts.
+    """The duty to make the call of a key, and to say how it went; of several outcomes, the first counts."""
 
-    As a context manager it gives up what has no outcome yet.
-    """
-
-    __slots__ = ("_done", "_sent")
+    __slots__ = ("_done", "_doubts")
 
     def __init__(self, done: Callable[[KeptAnswer | None, bool], None]) -> None:
         self._done: Callable[[KeptAnswer | None, bool], None] | None = done
-        self._sent = False
+        self._doubts = 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the upstream may have acted on the call."""
+        return self._doubts > 0
 
     def sent(self) -> None:
-        """A byte of the request has left: the upstream may act on it."""
-        self._sent = True
+        """A byte of an attempt leaves: the upstream may act on it."""
+        self._doubts += 1
+
+    def refused(self) -> None:
+        """That attempt was answered with 401: it has not been applied (RFC 9110 section 15.5.2)."""
+        self._doubts -= 1
 
     def keep(self, answer: KeptAnswer) -> None:
         """The upstream's whole answer, success or error."""
-        self._finish(answer, True)
-
-    def failed(self, answer: KeptAnswer) -> None:
-        """The broker's own answer to a failed call: forgotten where nothing was sent, so that it may be made again."""
-        self._finish(answer, self._sent)
+        self._finish(answer)
 
     def give_up(self) -> None:
         """There is no whole answer: forgotten where nothing was sent; else nobody knows, and it is not sent again."""
-        self._finish(None, self._sent)
+        self._finish(None)
 
-    def _finish(self, answer: KeptAnswer | None, remember: bool) -> None:
+    def _finish(self, answer: KeptAnswer | None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            done(answer, remember)
-
-    def __enter__(self) -> "Claim":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.give_up()
+            done(answer, self.in_doubt)
 
     def __del__(self) -> None:
         # Dropped without a word: who waits would wait in vain.

@@ -16,15 +16,13 @@ _BARE: Final = re.compile(rb"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]+")
 _ESCAPE: Final = re.compile(rb'\\(["\\])')
 
 
-def parse_idempotency_key(values: list[bytes]) -> str | None:
-    """The key, None where no field came; raises `ValueError` for more than one, or one that is malformed.
+def parse_idempotency_key(values: list[bytes]) -> str:
+    """The key; raises `ValueError`, in words for the caller, where there is not exactly one that is well-formed.
 
     A key without quotes is taken as well: many clients send a bare UUID.
     """
-    if not values:
-        return None
-    if len(values) > 1:
-        raise ValueError("more than one Idempotency-Key")
+    if len(values) != 1:
+        raise ValueError("There is more than one Idempotency-Key.")
     value = values[0].strip(b" \t")
     quoted = _QUOTED.fullmatch(value)
     if quoted is not None:
@@ -32,19 +30,29 @@ def parse_idempotency_key(values: list[bytes]) -> str | None:
     elif _BARE.fullmatch(value):
         key = value
     else:
-        raise ValueError("the Idempotency-Key is not a string")
+        raise ValueError("The Idempotency-Key is not a string of printable ASCII in double quotes, nor a bare UUID.")
     if not 1 <= len(key) <= LONGEST:
-        raise ValueError(f"an Idempotency-Key has 1 to {LONGEST} characters")
+        raise ValueError(f"An Idempotency-Key has 1 to {LONGEST} characters.")
     return key.decode("ascii")
 
 
-def fingerprint(method: bytes, target: bytes, content_type: bytes, body: Iterable[bytes]) -> bytes:
-    """A digest of what a request asks; `body` in pieces, however they were cut."""
-    digest = hashlib.sha256()
-    for part in (method, target, content_type):
-        # With its length before it, no part can pass for the end of another.
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    for piece in body:
-        digest.update(piece)
-    return digest.digest()
+class Fingerprint:
+    """A digest of what a request asks."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        """`parts`: what counts besides the body, always as many and in the same order."""
+        self._hash = hashlib.sha256()
+        for part in parts:
+            # With its length before it, no part can pass for the end of another.
+            self._hash.update(len(part).to_bytes(8, "big"))
+            self._hash.update(part)
+
+    def add(self, piece: bytes) -> None:
+        """More of the body, however it was cut."""
+        self._hash.update(piece)
+
+    def digest(self) -> bytes:
+        """What stands for the request."""
+        return self._hash.digest()

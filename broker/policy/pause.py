@@ -1,6 +1,6 @@
 """An upstream said "not now": nobody asks it again before it said one may.
 
-The pause belongs to what the upstream counts by: itself, or the credential that the calls carry.
+The pause belongs to what the upstream counts by: itself, one of its targets, or the credential that the calls carry.
 """
 
 import re
@@ -116,3 +116,24 @@ class Pauses:
         self._until = {key: until for key, until in self._until.items() if until > now}
         while len(self._until) >= self._keys:
             del self._until[min(self._until, key=self._until.__getitem__)]
+
+
+class TargetPauses:
+    """The pauses that targets of one upstream ask for: each for itself, and the others go on."""
+
+    def __init__(self, pauses: Pauses, upstream: str) -> None:
+        self._pauses = pauses
+        self._upstream = upstream
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody at all may be pausing."""
+        return len(self._pauses) > 0
+
+    def note(self, target: str, retry_after: bytes) -> None:
+        """The target answered 503 with this `Retry-After`."""
+        self._pauses.note((self._upstream, target), _FOR_ALL, retry_after)
+
+    def left(self, target: str) -> float:
+        """Seconds until its pause ends; 0.0 where there is none."""
+        return self._pauses.left((self._upstream, target))

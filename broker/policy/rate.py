@@ -38,16 +38,16 @@ class TokenBucket:
         """Seconds in which an empty bucket fills."""
         self._full_at = -inf
 
-    def take(self, cost: float = 1.0) -> float:
+    def take(self, cost: float = 1.0, *, debt: float = 0.0) -> float:
         """Take `cost` tokens and give 0.0, or take none and give the seconds until they would be there.
 
-        A cost above the burst is never there: `inf`.
+        A cost above the burst is never there: `inf`. `debt`: so many of them need not be there yet.
         """
         now = self._clock()
         need = cost * self._per_token
         full_at = self._full_at
         full_at = max(full_at, now) + need
-        wait = full_at - now - self._depth
+        wait = full_at - now - self._depth - debt * self._per_token
         if wait > _ROUNDING:
             return inf if need > self._depth + _ROUNDING else wait
         self._full_at = full_at
@@ -57,8 +57,18 @@ class TokenBucket:
         """Undo a `take`: the call was refused elsewhere and cost nothing."""
         self._full_at -= cost * self._per_token
 
+    def reconfigure(self, rate: Rate) -> None:
+        """Go by another rate, as full as it is: what is empty brings no burst, and a debt stays one."""
+        left, now = self.left(), self._clock()
+        if left > 0:
+            left *= rate.burst / self._burst
+        self._burst = rate.burst
+        self._per_token = 1.0 / rate.per_second
+        self._depth = rate.burst * self._per_token
+        self._full_at = now + (rate.burst - left) * self._per_token
+
     def left(self) -> float:
-        """Tokens in the bucket now."""
+        """Tokens in the bucket now; less than 0: it is in debt."""
         return self._burst - max(0.0, self._full_at - self._clock()) / self._per_token
 
 

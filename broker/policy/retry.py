@@ -94,6 +94,10 @@ class RetryBudget:
         self._floor = floor
         self._counts = SlidingCounts(window)
 
+    def reconfigure(self, share: float) -> None:
+        """Go by another share; what was counted counts on."""
+        self._share = share
+
     def call(self) -> None:
         """A call was made for the first time."""
         self._counts.add(self._clock(), 1, 0)

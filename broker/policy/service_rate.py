@@ -6,7 +6,7 @@ from typing import Final
 _SHARE: Final = 0.125
 """Weight of the newest interval in the mean."""
 _UNKNOWN: Final = 1.0
-"""Seconds for each call, before anything was completed."""
+"""Seconds that a call takes, before anything was completed."""
 
 
 class ServiceRate:
@@ -39,5 +39,4 @@ class ServiceRate:
         """How long a full service will take for `calls` from now."""
         # A service that hangs completes nothing: the interval under way tells, before it has ended.
         under_way = (self._clock() - self._since) / places
-        interval = max(self._interval, under_way) if self._interval else max(_UNKNOWN, under_way)
-        return calls * interval
+        return calls * max(self._interval or _UNKNOWN / places, under_way)

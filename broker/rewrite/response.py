@@ -54,7 +54,7 @@ def _frame(exchange: Exchange, answer: ResponseHead, out: list[bytes]) -> bool:
 
 def connection_line(exchange: Exchange) -> tuple[bytes, ...]:
     """What the caller must be told about the connection (RFC 9112 section 9.3)."""
-    if exchange.body_pending or exchange.caller_side.last:
+    if exchange.caller_side.last or (exchange.body_pending and not exchange.rest_is_short):
         exchange.close = True
     if exchange.close:
         return (b"Connection: close\r\n",)

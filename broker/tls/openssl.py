@@ -8,6 +8,8 @@ from broker.tls.errors import TlsFailure
 from broker.tls.sessions import Slot
 
 _READ: Final = 64 * 1024
+_WRITE: Final = 64 * 1024
+"""Bytes encrypted at a time: the library's buffer stays as large as it ever was while the connection lives."""
 
 
 def failure_of(error: ssl.SSLError) -> TlsFailure:
@@ -88,6 +90,12 @@ class OpenSslEngine:
             raise failure_of(error) from None
 
     def write(self, data: bytes) -> bytes:
+        if len(data) <= _WRITE:
+            return self._write(data)
+        whole = memoryview(data)
+        return b"".join([self._write(whole[at : at + _WRITE]) for at in range(0, len(data), _WRITE)])
+
+    def _write(self, data: bytes | memoryview) -> bytes:
         if self._held is not None:
             self._held += data
             return self._release()

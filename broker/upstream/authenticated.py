@@ -14,11 +14,13 @@ from broker.core.secret import SecretUnavailable
 from broker.credentials.flow import Await, Call, CredentialUnavailable, Fetch, Flow, Injector, Seen, Send
 from broker.upstream.altered import abandoning, with_body, with_length
 from broker.upstream.answer import Answer, Stale
-from broker.upstream.bodies import Peeked, discard
+from broker.upstream.bodies import SOON, Peeked, discard
 from broker.upstream.fetch import fetch
+from broker.upstream.leasing import Lease
 from broker.upstream.manner import HoldLimits
 from broker.upstream.repeat import Repeater
-from broker.upstream.send import SAFE, Lease, Upstream, stale_error
+from broker.upstream.send import Upstream, safe_twice, stale_error
+from broker.upstream.sent import SentBefore, says_not_sent
 
 _ADDRESSES: Final = frozenset({b"location", b"content-location", b"refresh"})
 MOST_SENDS: Final = 6
@@ -50,6 +52,9 @@ class AuthenticatedUpstream:
 class _Loop:
     """One call and its flow."""
 
+    _patience: float | None = SOON
+    """Seconds in which the rest of an answer that is let go of may come; None: it is waited for."""
+
     def __init__(
         self, upstream: Upstream, injector: Injector, exchange: Exchange, plan: RoutePlan, repeater: Repeater
     ) -> None:
@@ -76,7 +81,7 @@ class _Loop:
                     _keep_to_itself(answer.head.lines, step.query)
                 return answer
             self._upstream.stats.count_retry("credential")
-            await discard(answer)
+            await discard(answer, self._patience)
             step = standing
         raise _unavailable("the upstream goes on asking for credentials")
 
@@ -165,25 +170,38 @@ class _Lost(Exception):
 class _OnOneConnection(_Loop):
     """All attempts share a connection: it is what the upstream authenticates."""
 
+    _patience = None
+    _lost_call = False
+    """Whether a connection ended with the call on it."""
+
     async def run(self) -> Answer:
-        safe = self._exchange.body is None and self._exchange.head.method in SAFE
-        targets = self._upstream.targets
-        key = b"" if targets is None else targets.key(self._exchange.head)
+        safe = safe_twice(self._exchange, self._plan)
         lost = 0
         while True:
-            lease = await self._upstream.lease(certain=not safe, fresh=lost > 0, key=key)
+            lease = await self._leased(certain=not safe, fresh=lost > 0)
             try:
                 return await self._on(lease)
             except Stale:
                 # Nothing but a step of a handshake was lost, or a call that may be made twice.
                 if not safe and self._carried_call:
                     raise stale_error() from None
+                self._lost_call = self._lost_call or self._carried_call
             except _Lost:
                 pass
             lost += 1
             if lost > 2:
                 raise _unavailable("the upstream ends the connection during the handshake")
             self._upstream.stats.count_retry("credential_connection")
+
+    async def _leased(self, *, certain: bool, fresh: bool) -> Lease:
+        upstream, exchange = self._upstream, self._exchange
+        key = b"" if upstream.targets is None else upstream.targets.key(exchange.head)
+        try:
+            return await upstream.lease(certain=certain, fresh=fresh, key=key, exchange=exchange)
+        except BrokerError as error:
+            if self._lost_call and says_not_sent(error):
+                raise SentBefore(error) from None
+            raise
 
     async def _on(self, lease: Lease) -> Answer:
         self._lease = lease

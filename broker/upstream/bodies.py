@@ -4,9 +4,11 @@ import asyncio
 from typing import Final
 
 from broker.core.body import Body
-from broker.upstream.answer import Answer
+from broker.core.plan import Reply
 
 COLLECTED_MOST: Final = 64 * 1024
+SOON: Final = 0.25
+"""Seconds in which an answer that nobody gets is read on: its connection is worth no more."""
 
 
 class _Collector:
@@ -29,7 +31,7 @@ class _Collector:
             self.ended.set_exception(error)
 
 
-async def collect(answer: Answer, most: int = COLLECTED_MOST) -> bytes:
+async def collect(answer: Reply, most: int = COLLECTED_MOST) -> bytes:
     """The answer's body up to `most` bytes; the rest of a longer one is given up. Raises what broke it off."""
     if answer.body is None:
         return b""
@@ -42,12 +44,22 @@ async def collect(answer: Answer, most: int = COLLECTED_MOST) -> bytes:
     return bytes(collector.data)
 
 
-async def discard(answer: Answer) -> None:
-    """Let go of an answer that nobody gets; a short one leaves its connection fit for the next call."""
+async def collected_soon(answer: Reply, within: float | None = SOON) -> bytes | None:
+    """All of a short answer's body, where it comes `within` these seconds; None for any other, which is given up."""
+    body = answer.body
     try:
-        await collect(answer)
+        async with asyncio.timeout(within):
+            data = await collect(answer)
     except Exception:
         answer.cancel()
+        return None
+    # A body may be complete, and longer than what was collected.
+    return data if body is None or (body.complete and len(data) == body.size) else None
+
+
+async def discard(answer: Reply, within: float | None = SOON) -> None:
+    """Let go of an answer that nobody gets; a short one leaves its connection fit for the next call."""
+    await collected_soon(answer, within)
 
 
 class Peeked(Body):

@@ -10,6 +10,7 @@ from typing import Final
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
 from broker.policy.health import Health
+from broker.tls.engine import ClientTls
 from broker.upstream.answer import answer_of
 from broker.upstream.bodies import collect
 from broker.upstream.connection import UpstreamConnection
@@ -61,6 +62,8 @@ class Checks:
         self._settings = replace(settings, connect=check.timeout, first_byte=check.timeout, idle=check.timeout)
         self._wheel = wheel
         self._random = random
+        self.tls: ClientTls | None = None
+        """TLS as the calls speak it, where their credential shows a certificate; None: as the upstream says."""
         self._task: asyncio.Task[None] | None = None
         self.started = False
         """Also after the end: what was closed does not start again."""
@@ -86,7 +89,7 @@ class Checks:
         interval = self._check.interval
         await asyncio.sleep(interval * _FIRST_WITHIN * self._random())
         while not pool.closed:
-            fault = await self._fault(pool.origin)
+            fault = await self._fault(pool.origin if self.tls is None else replace(pool.origin, tls=self.tls))
             health.checked(not fault, fault)
             await asyncio.sleep(interval * (1 + _JITTER * (2 * self._random() - 1)))
 

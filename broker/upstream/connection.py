@@ -4,47 +4,35 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from time import monotonic
-from typing import Any
 
 from broker.core.alarms import AlarmWheel
 from broker.core.body import Body
 from broker.core.errors import BrokerError
+from broker.core.exchange import Watcher
 from broker.core.heads import Framing, ResponseHead
 from broker.core.quirks import NO_QUIRKS
 from broker.http1.advice import with_advice
 from broker.http1.errors import ProtocolError
 from broker.http1.response_parser import ResponseParser
-from broker.http1.writer import BodyWriter
 from broker.tls.engine import TlsEngine
-from broker.tls.errors import TlsFailure
-from broker.tls.explain import explain
 from broker.tls.options import TlsOptions
-from broker.upstream.answer import Answer, Stale
-from broker.upstream.deadlines import WatchedStream
+from broker.upstream.answer import Answer, Stale, let_go
+from broker.upstream.kept import KeptStream
 from broker.upstream.origin import UpstreamSettings
-from broker.upstream.peek import quiet
+from broker.upstream.watching import OVERLOADED, says_how_long, took_too_long
 
 
-class UpstreamConnection(WatchedStream):
+class UpstreamConnection(KeptStream):
     """One connection of a pool. Exactly one call at a time; `released` is called when it is free or gone."""
 
     __slots__ = (
         "_abandoned",
         "_answer",
         "_answered",
-        "_length",
         "_loop",
-        "_ready_future",
         "_released",
-        "_tls",
         "_used_before",
-        "idle_since",
-        "notes",
-        "retires",
-        "reusable",
-        "sock",
     )
 
     def __init__(
@@ -57,125 +45,50 @@ class UpstreamConnection(WatchedStream):
         tls: TlsOptions | None = None,
     ) -> None:
         http = settings.http
-        super().__init__(engine, settings, wheel, ResponseParser(self) if http is None else http.parser(self))
+        parser = ResponseParser(self) if http is None else http.parser(self)
+        super().__init__(engine, sock, settings, wheel, parser, tls)
         self._loop = asyncio.get_running_loop()
         self._released = released
-        self._tls = tls
-        self._ready_future: asyncio.Future[None] = self._loop.create_future()
         self._answered: asyncio.Future[Answer] | None = None
         self._answer: Answer | None = None
         self._used_before = False
-        self._length: int | None = None
         self._abandoned = False
-        self.sock = sock
-        self.idle_since = 0.0
-        self.retires = inf
-        """When it is too old to be kept."""
-        self.notes: dict[str, Any] = {}
-        """What a credential that belongs to connections keeps about this one."""
-        self.reusable = http is None or http.keeps_connections
-        """Whether the connection may serve another call after this one."""
-
-    # Being made.
-
-    async def ready(self) -> None:
-        """Wait for TLS. Raises `TlsFailure`, or `OSError` when the transport went away."""
-        await self._ready_future
-
-    @property
-    def engine(self) -> TlsEngine | None:
-        """The TLS engine, for what was negotiated."""
-        return self._engine
-
-    def established(self) -> None:
-        if not self._ready_future.done():
-            self._ready_future.set_result(None)
-
-    def _never_ready(self, error: Exception) -> None:
-        self._ready_future.set_exception(error)
-        # A caller that left waits no more: what nobody asks for would be logged as if it were a fault of the broker.
-        self._ready_future.exception()
-
-    def tls_failed(self, failure: TlsFailure) -> None:
-        if not self._ready_future.done():
-            self._never_ready(failure)
-            return
-        detail = "TLS broke during the call." if self._tls is None else explain(failure, self._tls)
-        self._break(BrokerError("upstream_tls_failed", detail, cause=f"{failure.reason}: {failure.message}"))
 
     # Making a call.
-
-    @property
-    def free(self) -> bool:
-        """Whether no call is under way."""
-        return self._parser.done and self._request_sent
 
     @property
     def answering(self) -> bool:
         return self._answer is not None
 
-    def alive(self) -> bool:
-        """Whether an idle connection is still good: the kernel holds neither an end nor unasked bytes."""
-        return not self.closing and not self._parser.surplus and quiet(self.sock)
-
     def call(
-        self, method: bytes, head: bytes, body: Body | None, chunked: bool, length: int = 0
+        self,
+        method: bytes,
+        head: bytes,
+        body: Body | None,
+        chunked: bool,
+        length: int = 0,
+        watcher: Watcher | None = None,
     ) -> "asyncio.Future[Answer]":
         """Send a request; the future gives the answer's head, and may raise `Stale` or `BrokerError`.
 
         `length`: what the head says of a body that is not chunked. A body of another length is never passed off as
-        one: the next call's bytes would complete it.
+        one: the next call's bytes would complete it. `watcher`: who is told how long the service took.
         """
+        self._watcher = watcher
         self._parser.expect(method)
         self._answer = None
         answered = self._answered = self._loop.create_future()
         if self.closing:
-            cut = BrokerError("upstream_protocol_error", _CUT, cause="closed before the request", unanswered=True)
-            self._fail_answer(Stale() if self._used_before else cut)
+            self._fail_answer(Stale() if self._used_before else _cut("closed before the request", unanswered=True))
             self._released(self)
             return answered
-        self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
-        self._length = None if chunked else length
-        whole = body.take() if body is not None else b""
-        if whole is not None and not chunked:
-            if len(whole) != length:
-                self._break(_wrong_length())
-                return answered
-            self._request_sent = True
-            self.send(head + whole if whole else head)
-        else:
-            self._request_sent = False
-            self.send(head)
-            self._send_body(body, chunked)
+        self._send_request(head, body, chunked, length)
         return answered
 
-    def _send_body(self, body: Body | None, chunked: bool) -> None:
-        assert body is not None  # noqa: S101 - a request without a body was sent whole
-        self._writer = BodyWriter(self, body, chunked=chunked, done=self._sent, broken=self._request_broke)
-        body.drain(self._writer)
-
-    def _drop_request(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.drop()
-
-    def _sent(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None and self._length is not None and writer.size != self._length:
-            self._break(_wrong_length())
-            return
-        self._request_sent = True
-        if self._parser.done:
-            self._release()
-        elif self._answer is None:
-            self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
-
-    def _request_broke(self, _: Exception) -> None:
-        self.cancel()
-
     def cancel(self) -> None:
-        """Give the call up: the endpoint must not take what it got for a whole request."""
         self.reusable = False
+        if self._answer is not None:
+            self._answer.given_up()
         self._drop_request()
         answered = self._answered
         if answered is not None and not answered.done():
@@ -192,7 +105,7 @@ class UpstreamConnection(WatchedStream):
         if waiting and over is not None and self._request_sent:
             self._abandoned = True
             kept = self._answered = self._loop.create_future()
-            kept.add_done_callback(partial(_let_go, over))
+            kept.add_done_callback(partial(let_go, over))
             return
         if self._answered is answered:
             self.cancel()
@@ -205,25 +118,22 @@ class UpstreamConnection(WatchedStream):
     def on_response(self, head: ResponseHead) -> None:
         empty = head.framing is Framing.NONE or (head.framing is Framing.LENGTH and head.length == 0)
         body = None if empty else Body(self)
-        self.reusable = self.reusable and head.keep_alive
-        if (self._parser.bodyless or head.status == _NO_CONTENT) and (head.chunked or head.length):
-            # Some services send the body that such an answer must not have. It may come at any time, and would
-            # answer somebody else's call: the pool does not keep the connection, only a handshake goes on with it.
-            self.retires = -inf
+        self._heed(head)
+        if self._request_sent and says_how_long(head.status):
+            self._tell_watcher(overloaded=head.status in OVERLOADED)
         self._answer = Answer(head, body, self)
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(self._answer)
 
     def on_response_data(self, data: bytes) -> None:
         answer = self._answer
-        if answer is not None and answer.body is not None:
-            answer.body.feed(data)
+        if answer is not None and answer.coming is not None:
+            answer.coming.feed(data)
 
     def on_response_end(self) -> None:
         self._alarm.cancel()
-        answer = self._answer
-        if answer is not None and answer.body is not None:
-            answer.body.finish()
+        if self._answer is not None:
+            self._answer.finish()
         if self._request_sent:
             self._release()
         else:
@@ -234,7 +144,7 @@ class UpstreamConnection(WatchedStream):
 
     def _release(self) -> None:
         self._used_before = True
-        self._answered = None
+        self._answered = self._answer = None
         self.idle_since = monotonic()
         if not self.reusable:
             self.close()
@@ -246,6 +156,7 @@ class UpstreamConnection(WatchedStream):
         parser = self._parser
         if self._abandoned:
             # The service is done with the call; whatever it says, nobody wants it.
+            self._tell_watcher(overloaded=False)
             self.cancel()
             return
         if parser.done:
@@ -261,7 +172,14 @@ class UpstreamConnection(WatchedStream):
             self.reusable = False
             self.close()
         elif not parser.done and not self._paused:
+            self._expect_more()
+
+    def _expect_more(self) -> None:
+        if self._parser.begun:
             self._wheel.set(self._alarm, monotonic() + self._settings.idle)
+        elif self._request_sent:
+            # An interim answer (1xx) says that the service is at work: the time to the answer proper begins anew.
+            self._wheel.set(self._alarm, monotonic() + self._settings.first_byte)
 
     def ended(self, clean: bool) -> None:
         if not self._parser.done:
@@ -282,14 +200,15 @@ class UpstreamConnection(WatchedStream):
         self._alarm.end()
         self._drop_request()
         self.reusable = False
-        if not self._ready_future.done():
-            self._never_ready(error or ConnectionResetError("closed during the TLS handshake"))
+        super().lost(error)
         if not self._parser.done:
             if self._stale():
                 self._fail_answer(Stale())
             else:
-                cause, unanswered = str(error or "closed"), not self._parser.started
-                self._break(BrokerError("upstream_protocol_error", _CUT, cause=cause, unanswered=unanswered))
+                self._break(_cut(str(error or "closed"), unanswered=not self._parser.started))
+        # Both hold this connection: left as they are, it would be for the garbage collector to find them.
+        self._parser.close()
+        self._answered = self._answer = None
         self._released(self)
 
     def _stale(self) -> bool:
@@ -309,20 +228,15 @@ class UpstreamConnection(WatchedStream):
     def _fail_answer(self, error: Exception) -> None:
         answered = self._answered
         if answered is not None and not answered.done():
+            if took_too_long(error):
+                self._tell_watcher(overloaded=True)
             answered.set_exception(error)
-        elif self._answer is not None and self._answer.body is not None:
-            self._answer.body.fail(error)
+            # The error knows the frames of the call, and they know this connection.
+            self._answered = None
+        elif self._answer is not None:
+            self._answer.fail(error)
 
 
-def _let_go(over: Callable[[], None], answered: "asyncio.Future[Answer]") -> None:
-    if not answered.cancelled() and answered.exception() is None:
-        answered.result().cancel()
-    over()
-
-
-def _wrong_length() -> BrokerError:
-    return BrokerError("internal_error", cause="the body to send has another length than its head says")
-
-
-_NO_CONTENT = 204
-_CUT = "The upstream closed the connection before its answer was complete."
+def _cut(cause: str, *, unanswered: bool) -> BrokerError:
+    detail = "The upstream closed the connection before its answer was complete."
+    return BrokerError("upstream_protocol_error", detail, cause=cause, unanswered=unanswered)

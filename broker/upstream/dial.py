@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import Final
 
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
@@ -13,8 +14,18 @@ from broker.tls.names import check_name
 from broker.tls.pins import check_pin
 from broker.upstream.connection import UpstreamConnection
 from broker.upstream.origin import Origin, UpstreamSettings
+from broker.upstream.race import first_connected
 
 Released = Callable[[UpstreamConnection], None]
+
+_CUT: Final = frozenset({"UNEXPECTED_EOF", "UNEXPECTED_EOF_WHILE_READING", "CONNECTION_RESET", "TIMEOUT"})
+
+
+class HandshakeCut(BrokerError):
+    """TLS failed as the connection ended, or nothing came of it in time: another one may do better.
+
+    What either side says against the other's certificate or protocol is said again the next time, and is no such thing.
+    """
 
 
 async def dial(origin: Origin, settings: UpstreamSettings, wheel: AlarmWheel, released: Released) -> UpstreamConnection:
@@ -31,25 +42,9 @@ async def dial(origin: Origin, settings: UpstreamSettings, wheel: AlarmWheel, re
 
 
 async def _connect(origin: Origin) -> socket.socket:
-    """A connected non-blocking socket; every address of the name is tried in turn."""
+    """A connected non-blocking socket to one of the name's addresses."""
     loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    failure: OSError = OSError("the name has no address")
-    for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise failure
+    return await first_connected(await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM))
 
 
 async def _establish(
@@ -101,9 +96,8 @@ def _tls_failure(error: BaseException) -> TlsFailure | None:
 
 
 def _explained(failure: TlsFailure, tls: ClientTls) -> BrokerError:
-    return BrokerError(
-        "upstream_tls_failed", explain(failure, tls.options), cause=f"{failure.reason}: {failure.message}"
-    )
+    kind = HandshakeCut if failure.reason in _CUT else BrokerError
+    return kind("upstream_tls_failed", explain(failure, tls.options), cause=f"{failure.reason}: {failure.message}")
 
 
 def _why(error: OSError) -> str:

@@ -3,7 +3,8 @@
 from broker.credentials.flow import Fetch, Fetched
 from broker.upstream.answer import Answer, Stale, answer_of
 from broker.upstream.bodies import collect
-from broker.upstream.send import Lease, Upstream
+from broker.upstream.leasing import Lease
+from broker.upstream.send import Upstream
 from broker.upstream.spool import whole_body
 
 

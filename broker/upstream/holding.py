@@ -5,7 +5,7 @@ from broker.core.exchange import Exchange
 from broker.core.heads import Framing
 from broker.core.injection import NO_INJECTION, Injection
 from broker.core.plan import RoutePlan
-from broker.upstream.altered import with_length
+from broker.upstream.altered import abandoning, with_length
 from broker.upstream.answer import Answer
 from broker.upstream.manner import HoldLimits
 from broker.upstream.origin import Origin, UpstreamSettings
@@ -33,11 +33,8 @@ class HoldingUpstream(Upstream):
             return await super().send(exchange, plan, injection)
         held = await hold(exchange.body, self._limits)
         try:
-            body = held.body()
+            measured = with_length(exchange, held.body(), held.size)
+            with abandoning(measured):
+                return await super().send(measured, plan, injection)
         finally:
             held.close()
-        try:
-            return await super().send(with_length(exchange, body, held.size), plan, injection)
-        except BaseException:
-            body.abandon()
-            raise

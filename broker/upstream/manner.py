@@ -1,9 +1,10 @@
 """How HTTP is spoken with one upstream, where plain and strict HTTP/1.1 is not what it knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from broker.http1.lenient_parser import AnswerRules, LenientResponseParser
 from broker.http1.response_parser import ResponseSink
+from broker.policy.held_bodies import HeldBodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class HoldLimits:
     memory: int
     total: int
     """In memory and in a temporary file."""
+    budget: HeldBodies | None = field(default=None, compare=False)
+    """What is held for all calls together; None: nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)

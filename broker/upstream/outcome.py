@@ -2,55 +2,48 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
-from broker.upstream.answer import Stale
+from broker.upstream.answer import Answer, Stale
+from broker.upstream.informed import Informed, tell_failure
 
 FAILED: Final = frozenset({502, 503, 504})
 """Answers that say that the service is not there. A 500 is the service's own, and may be one caller's fault."""
 
 
-class Informed(Protocol):
-    """Whoever is told how a call went: a circuit breaker's permit, a target's health."""
-
-    def success(self) -> None:
-        """The target did its work."""
-
-    def failure(self) -> None:
-        """The target failed."""
-
-    def ignored(self) -> None:
-        """The call says nothing about the target."""
+Tell = Callable[[Answer], None]
 
 
-Tell = Callable[[int], None]
+def past_deadline(exchange: Exchange) -> bool:
+    """Whether the call was cut off by its own deadline, and not because its caller left."""
+    reason = exchange.cut_by
+    return isinstance(reason, BrokerError) and reason.code == "upstream_timeout"
 
 
-def _nobody(status: int) -> None:
+def _nobody(answer: Answer) -> None:
     """There is nobody to tell."""
 
 
 @contextmanager
 def outcome(informed: Informed | None, exchange: Exchange) -> Iterator[Tell]:
-    """Tell how the block went; within it, the answer's status is told."""
+    """Tell how the block went; within it, the answer is told, whose body may come for long after."""
     if informed is None:
         yield _nobody
         return
     try:
-        yield lambda status: informed.failure() if status in FAILED else informed.success()
+        yield lambda answer: informed.failure() if answer.head.status in FAILED else answer.tell_end(informed)
     except Stale:
         # The target gave an idle connection up, which says nothing of how it is.
         informed.ignored()
         raise
-    except BrokerError:
-        informed.failure()
+    except BrokerError as error:
+        tell_failure(informed, error)
         raise
     except BaseException:
         # A deadline says something about the target only when the caller was not the slow one.
-        interruption, whole = exchange.cut_by, not (exchange.original or exchange).body_pending
-        if whole and isinstance(interruption, BrokerError) and interruption.code == "upstream_timeout":
+        if past_deadline(exchange) and not (exchange.original or exchange).body_pending:
             informed.failure()
         else:
             informed.ignored()

@@ -52,11 +52,12 @@ class Pool:
         """A kept connection, or None.
 
         The event loop drops those that it saw end. `certain` asks the kernel too, for calls that cannot be repeated:
-        it may know of an end that the loop has not come to yet.
+        it may know of an end that the loop has not come to yet. So do wary connections, for bytes that would be taken
+        for the answer.
         """
         while self._idle:
             connection = self._idle.pop()
-            if not certain or connection.alive():
+            if not (certain or connection.wary) or connection.alive():
                 self._busy.add(connection)
                 return connection
             connection.abort()

@@ -10,14 +10,14 @@ from broker.core.exchange import Exchange
 from broker.core.plan import Reply, RoutePlan, UpstreamPort
 from broker.policy.retry import IDEMPOTENT, Backoff, Reason, RetryBudget, may_retry
 from broker.upstream.altered import abandoning
-from broker.upstream.answer import Answer
-from broker.upstream.bodies import discard
+from broker.upstream.bodies import collected_soon
 from broker.upstream.manner import HoldLimits
 from broker.upstream.repeat import Repeater
 from broker.upstream.send import Upstream
+from broker.upstream.sent import SentOnce, Whole, never_connected, says_not_sent
+from broker.upstream.spool import whole_body
 
 _STATUSES: Final = {429: Reason.BUSY, 503: Reason.BUSY, 502: Reason.GATEWAY, 504: Reason.GATEWAY}
-_NOTHING_SENT: Final = frozenset({"upstream_connect_failed"})
 
 
 def _taken(exchange: Exchange) -> bool:
@@ -49,7 +49,7 @@ class RetryingUpstream:
         self._budget = budget
 
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Reply:
-        """Make the call; raises the last `BrokerError`."""
+        """Make the call; raises the last `BrokerError` that tells whether any attempt was sent."""
         self._budget.call()
         # A credential takes the body to hold on to it: so it is held here already, where that is what goes on.
         wanted = self._repeats(exchange, plan) or not isinstance(self._inner, Upstream)
@@ -61,31 +61,39 @@ class RetryingUpstream:
 
     async def _send(self, exchange: Exchange, plan: RoutePlan, repeater: Repeater) -> Reply:
         attempt = 1
+        sent: SentOnce | None = None
         while True:
-            reply: Reply | None = None
-            failure: BrokerError | None = None
+            made = repeater.attempt(without_body=False)
             try:
-                made = repeater.attempt(without_body=False)
                 with abandoning(made):
                     reply = await self._inner.send(made, plan)
-                reason = self._reason_of_status(reply.head.status)
             except BrokerError as error:
-                failure, reason = error, self._reason_of(error)
-            if reason is None or not await self._wait(reason, exchange, plan, repeater, attempt):
-                if failure is not None:
-                    raise failure
-                assert reply is not None  # noqa: S101 - without a failure there is an answer
-                return reply
-            if isinstance(reply, Answer):
-                await discard(reply)
+                reason = self._reason_of(error)
+                wait = self._wait_for(reason, exchange, plan, repeater, attempt)
+                if wait is None or reason is None:
+                    if sent is not None and says_not_sent(error):
+                        return sent.stands(error)
+                    raise
+                if sent is None and not says_not_sent(error):
+                    sent = SentOnce(None, error.detail, error.cause)
+            else:
+                reason = self._reason_of_status(reply.head.status)
+                wait = self._wait_for(reason, exchange, plan, repeater, attempt)
+                if wait is None or reason is None:
+                    return reply
+                answered = await _let_go(reply)
+                sent = sent or answered
+            await asyncio.sleep(wait - monotonic())
             self.upstream.stats.count_retry(reason.value)
             attempt += 1
 
-    async def _wait(
-        self, reason: Reason, exchange: Exchange, plan: RoutePlan, repeater: Repeater, attempt: int
-    ) -> bool:
-        """Whether the call is made again; then the time before it has passed."""
-        again = attempt < self._settings.attempts and may_retry(
+    def _wait_for(
+        self, reason: Reason | None, exchange: Exchange, plan: RoutePlan, repeater: Repeater, attempt: int
+    ) -> float | None:
+        """When (event-loop time in seconds) the call is made again; None where it is not."""
+        if reason is None or attempt >= self._settings.attempts:
+            return None
+        again = may_retry(
             reason,
             method=exchange.head.method,
             idempotent=plan.idempotent,
@@ -94,15 +102,12 @@ class RetryingUpstream:
             body_at_hand=repeater.repeatable,
         )
         # Nothing left for the upstream; but the body may have been taken on its way there.
-        again = again and (repeater.repeatable or not _taken(exchange))
-        if not again or not self._budget.take():
-            return False
+        if not again or (not repeater.repeatable and _taken(exchange)):
+            return None
+        now = monotonic()
         asked_for = self.upstream.asked_for(exchange, plan)
-        delay = self._settings.backoff.delay(attempt, exchange.due - monotonic(), asked_for)
-        if delay is None:
-            return False
-        await asyncio.sleep(delay)
-        return True
+        delay = self._settings.backoff.delay(attempt, exchange.due - now, asked_for)
+        return None if delay is None or not self._budget.take() else now + delay
 
     def _repeats(self, exchange: Exchange, plan: RoutePlan) -> bool:
         """Whether a body is worth holding on to."""
@@ -112,9 +117,18 @@ class RetryingUpstream:
         return exchange.head.method in IDEMPOTENT if plan.idempotent is None else plan.idempotent
 
     def _reason_of(self, error: BrokerError) -> Reason | None:
-        if error.code in _NOTHING_SENT:
+        if never_connected(error):
             return Reason.CONNECT if self._settings.connect else None
         return Reason.RESET if error.unanswered and self._settings.reset else None
 
     def _reason_of_status(self, status: int) -> Reason | None:
         return _STATUSES.get(status) if status in self._settings.statuses else None
+
+
+async def _let_go(reply: Reply) -> SentOnce:
+    """Make room for another attempt. The answer stands where that one is not sent, if all of it came at once."""
+    head = reply.head
+    data = b"" if reply.body is None else await collected_soon(reply)
+    if data is None:
+        return SentOnce(None, f"The upstream answered with status {head.status}, and could not be asked again.")
+    return SentOnce(Whole(head, None if reply.body is None else whole_body([data])), "")

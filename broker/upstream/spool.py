@@ -4,21 +4,34 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable
-from typing import IO
+from contextlib import suppress
+from errno import EDQUOT, EFBIG, ENOSPC
+from typing import IO, Any, Final
 
 from broker.core.body import Body
 from broker.core.errors import BrokerError
+from broker.policy.held_bodies import HeldShare
+from broker.policy.refusal import refusal
+from broker.upstream.file_body import FileBody
 from broker.upstream.manner import HoldLimits
 
-_PIECE = 256 * 1024
+_FULL: Final = frozenset({ENOSPC, EDQUOT, EFBIG})
+_PIECE: Final = 256 * 1024
+"""Bytes that are written at once: each piece costs the way to a thread and back."""
+_ROOM_SOON: Final = 5.0
+"""Seconds after which a full disk may have room again."""
 
 
 class Held:
     """All of a body, at hand: it can be sent more than once. Whoever has it closes it."""
 
-    def __init__(self, parts: list[bytes], file: IO[bytes] | None, size: int) -> None:
+    def __init__(self, parts: list[bytes], file: IO[bytes] | None, size: int, share: HeldShare | None = None) -> None:
+        """`share`: what it takes of the budget, given back once it and every body that reads its file are closed."""
         self._parts = parts
         self._file = file
+        self._share = share
+        self._readers = 0
+        self._closed = False
         self.size = size
 
     @property
@@ -28,14 +41,31 @@ class Held:
 
     def body(self) -> Body:
         """A body to send. Whoever does not drain it to its end abandons it."""
-        if self._file is not None:
-            return FileBody(os.dup(self._file.fileno()), self.size)
-        return whole_body(self._parts)
+        if self._file is None:
+            return whole_body(self._parts)
+        body = FileBody(os.dup(self._file.fileno()), self.size, self._read)
+        self._readers += 1
+        return body
 
     def close(self) -> None:
-        """Let go of the file; bodies that are being sent keep what they need."""
+        """Let go of it, when no body of it is in memory any more; those that read the file keep what they need."""
+        if self._closed:
+            return
+        self._closed = True
         if self._file is not None:
-            self._file.close()
+            _close(self._file)
+        self._leave()
+
+    def _read(self) -> None:
+        self._readers -= 1
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._closed and not self._readers and self._share is not None:
+            self._share.leave()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def whole_body(parts: list[bytes]) -> Body:
@@ -48,18 +78,25 @@ def whole_body(parts: list[bytes]) -> Body:
 
 
 async def hold(body: Body, limits: HoldLimits) -> Held:
-    """All of `body`; raises `BrokerError` when it is larger than the limits allow."""
+    """All of `body`; raises `BrokerError` when the limits, the budget of all calls or the disk do not allow it."""
     collector = _Collector(body, limits)
-    body.drain(collector)
     try:
+        body.drain(collector)
         await collector.collected()
     except OSError as error:
         collector.discard()
-        raise BrokerError("internal_error", "The body could not be held back.", cause=str(error)) from None
+        raise _not_written(error) from None
     except BaseException:
         collector.discard()
         raise
     return collector.result()
+
+
+def _not_written(error: OSError) -> BrokerError:
+    cause = f"{tempfile.tempdir}: {error}"
+    if error.errno in _FULL:
+        return refusal("overloaded", _ROOM_SOON, "The broker has no room left to hold the body back.", cause=cause)
+    return BrokerError("internal_error", "The body could not be held back.", cause=cause)
 
 
 class _Collector:
@@ -68,9 +105,13 @@ class _Collector:
     def __init__(self, body: Body, limits: HoldLimits) -> None:
         self._body = body
         self._limits = limits
+        self._share = None if limits.budget is None else limits.budget.share()
         self._parts: list[bytes] = []
+        self._pending = 0
+        """Bytes in these parts."""
         self.size = 0
         self._file: IO[bytes] | None = None
+        self._writing = False
         self._finished = False
         self._error: BrokerError | None = None
         self._news = asyncio.Event()
@@ -81,15 +122,24 @@ class _Collector:
         if self._error is not None:
             return
         self.size += len(data)
-        if self.size > self._limits.total:
-            self._error = BrokerError("body_too_large", "The body is larger than what is held back for this upstream.")
+        try:
+            self._check(len(data))
+        except BrokerError as error:
+            self._error = error
             self._parts = []
             self._news.set()
             return
         self._parts.append(data)
-        if self.size > self._limits.memory:
+        self._pending += len(data)
+        if self._pending > (self._limits.memory if self._file is None else _PIECE):
             self._body.pause()
             self._news.set()
+
+    def _check(self, more: int) -> None:
+        if self.size > self._limits.total:
+            raise BrokerError("body_too_large", "The body is larger than what is held back for this upstream.")
+        if self._share is not None:
+            self._share.grow(more)
 
     def finish(self) -> None:
         self._finished = True
@@ -115,23 +165,40 @@ class _Collector:
             if self._finished and (self._file is None or not self._parts):
                 break
         if self._file is not None:
-            await asyncio.to_thread(self._file.flush)
+            await self._in_thread(self._file.flush)
 
     async def _write_out(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever ends the body
-        data, self._parts = b"".join(self._parts), []
-        await asyncio.to_thread(self._file.write, data)
+        data, self._parts, self._pending = b"".join(self._parts), [], 0
+        await self._in_thread(self._file.write, data)
+
+    async def _in_thread(self, work: Callable[..., object], *given: Any) -> None:
+        self._writing = True
+        await asyncio.to_thread(work, *given)
+        self._writing = False
 
     def discard(self) -> None:
         """Forget all of it."""
         self._parts = []
-        if self._file is not None:
-            self._file.close()
+        if self._file is not None and self._writing:
+            # A thread may be at it still, and closing waits for that.
+            asyncio.get_running_loop().run_in_executor(None, _close, self._file)
+        elif self._file is not None:
+            _close(self._file)
+        if self._share is not None:
+            self._share.leave()
 
     def result(self) -> Held:
-        """What was collected."""
-        return Held(self._parts, self._file, self.size)
+        """What was collected; it is no longer here."""
+        parts, self._parts = self._parts, []
+        return Held(parts, self._file, self.size, self._share)
+
+
+def _close(file: IO[bytes]) -> None:
+    """Close it, whatever the disk says to what was not written yet: nobody wants that any more."""
+    with suppress(OSError):
+        file.close()
 
 
 class _Still:
@@ -142,82 +209,3 @@ class _Still:
 
     def resume_body(self) -> None:
         """Nothing comes."""
-
-
-class FileBody(Body):
-    """A body read from a file by a thread, as fast as it is drained; its descriptor is closed at its end."""
-
-    __slots__ = ("_file_source",)
-
-    def __init__(self, descriptor: int, length: int) -> None:
-        self._file_source = _FileSource(descriptor, length, self._came)
-        super().__init__(self._file_source)
-        # Paused from the start: draining it makes the source go.
-        self.pause()
-
-    def _came(self, data: bytes, error: Exception | None) -> None:
-        if error is not None:
-            self.fail(BrokerError("internal_error", "The body could not be read back.", cause=str(error)))
-        elif data:
-            self.feed(data)
-        else:
-            self.finish()
-
-    def abandon(self) -> None:
-        self._file_source.close()
-
-
-class _FileSource:
-    def __init__(self, descriptor: int, length: int, came: Callable[[bytes, Exception | None], None]) -> None:
-        self._descriptor = descriptor
-        self._length = length
-        self._at = 0
-        self._came = came
-        self._loop = asyncio.get_running_loop()
-        self._reading: asyncio.Future[bytes] | None = None
-        self._paused = True
-        self._closed = False
-
-    def pause_body(self) -> None:
-        self._paused = True
-
-    def resume_body(self) -> None:
-        self._paused = False
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._paused or self._closed or self._reading is not None:
-            return
-        self._reading = self._loop.run_in_executor(None, os.pread, self._descriptor, _PIECE, self._at)
-        self._reading.add_done_callback(self._read)
-
-    def _read(self, reading: "asyncio.Future[bytes]") -> None:
-        self._reading = None
-        if self._closed or reading.cancelled():
-            os.close(self._descriptor)
-            return
-        error = reading.exception()
-        data = b"" if error is not None else reading.result()
-        self._at += len(data)
-        left = self._length - self._at
-        if not left or not data:
-            self.close()
-        if data:
-            self._came(data, None)
-        if left and not data:
-            self._came(b"", OSError(str(error or "the file is shorter than what was written")))
-        elif not left:
-            self._came(b"", None)
-        else:
-            self._go_on()
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Read no more; a read that is under way closes the descriptor when it ends."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._reading is None:
-            os.close(self._descriptor)

@@ -86,7 +86,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 {{- $drain := include "tls-broker.seconds" (dig "drain_timeout" "30s" $routes) | int -}}
-{{- $grace := include "tls-broker.seconds" (dig "drain_grace" "0s" $routes) | int -}}
+{{- $grace := include "tls-broker.seconds" (dig "drain_grace" "1s" $routes) | int -}}
 {{- $needed := add $drain $grace .Values.preStopSeconds 5 | int -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) $needed -}}
 {{- fail (printf "terminationGracePeriodSeconds must be more than %d: preStopSeconds + routes.drain_grace + routes.drain_timeout + 5" $needed) -}}

@@ -5,7 +5,13 @@ import shutil
 
 import pytest
 
-_PACKAGES = {"apache2": "apache2", "nginx": "nginx-light", "openssl": "openssl", "sslscan": "sslscan"}
+_PACKAGES = {
+    "apache2": "apache2",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "redis-server": "redis-server",
+    "sslscan": "sslscan",
+}
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 

@@ -56,6 +56,11 @@ def token_safe(name: str) -> str:
     return f"s3cr3t+{name}/x~"
 
 
+def as_yaml(document: dict[str, Any]) -> str:
+    """By libyaml where it is there: a long routes file is written a hundred times."""
+    return yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+
+
 class Places:
     """The directory, the routes file, and all secrets by the name of their environment variable or file."""
 
@@ -95,7 +100,7 @@ class Places:
     def write(self, document: dict[str, Any] | None = None) -> Path:
         """The routes file."""
         path = self.base / "routes.yaml"
-        path.write_text(yaml.safe_dump(document or self.document))
+        path.write_text(as_yaml(document or self.document))
         return path
 
     @property

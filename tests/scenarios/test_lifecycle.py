@@ -201,3 +201,23 @@ def test_a_missing_routes_file_is_one_line(place: Place) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "none.yaml" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_start_that_waits_for_a_secret(place: Place, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as vault:
+        vault.settimeout(PATIENCE)
+        address = f"http://127.0.0.1:{vault.getsockname()[1]}"
+        place.environment["VAULT_TOKEN"] = SECRET
+        place.routes["secrets"] = {
+            "timeout": "2s",
+            "vault": {"address": address, "auth": {"type": "token", "token": "env:VAULT_TOKEN"}},
+        }
+        place.routes["routes"][0]["credentials"] = {"type": "bearer", "token": "vault:kv/warehouse#token"}
+        process = place.start()
+        asked, _ = vault.accept()
+        with asked:
+            process.send_signal(number)
+            _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err

@@ -232,3 +232,15 @@ async def test_what_is_asked_for_during_a_reload_is_answered_by_one_more(tmp_pat
         asked += [place.app.reload(f"later {index}") for index in range(3)]
         reports: list[Any] = await asyncio.gather(*(one for one in asked if one is not None))
     assert [report.trigger for report in reports] == ["test 0, test 1, test 2"] * 3 + ["later 0, later 1, later 2"] * 3
+
+
+async def test_a_shorter_interval_counts_from_the_reload_on(tmp_path: Path) -> None:
+    async with reloading(tmp_path, change=lambda p: p.document.update(reload={"interval": "1h"})) as (place, _):
+        await asyncio.sleep(0)
+        place.document["reload"] = {"interval": "50ms"}
+        await place.reloaded()
+        place.document["routes"] = [place.route("other", "/other")]
+        place.write()
+        async with asyncio.timeout(PATIENCE):
+            while await place.status(get("/x")) != 404:
+                await asyncio.sleep(0.05)

@@ -23,8 +23,9 @@ from broker.testing.contexts import client_context
 
 PASSWORDS = OLD, NEW, NEWEST = "the-0ld-password", "the-n3w-password", "the-n3west-password"
 RATE: Final = 200
-SECONDS: Final = 6.0
 SWAP_AFTER: Final = 1.5
+AFTERWARDS: Final = 2.0
+"""How long calls go on after the last step of a plan; the broker looks at the file once in a second."""
 CALLERS: Final = 8
 KINDS: Final = ("basic", "bearer", "api_key", "digest")
 USER = "wms"
@@ -174,7 +175,15 @@ class Load:
         self.slowest = max(self.slowest, time.monotonic() - began)
 
 
-async def rotated(base: Path, plan: list[tuple[float, Callable[[Upstream, Mount], None]]], *, kubernetes: bool) -> Any:
+Plan = list[tuple[float, Callable[[Upstream, Mount], None]]]
+
+
+def seconds(plan: Plan) -> float:
+    """How long a plan takes."""
+    return plan[-1][0] + AFTERWARDS
+
+
+async def rotated(base: Path, plan: Plan, *, kubernetes: bool) -> Any:
     """Do what the plan says, each at its time, under load; gives the load and the upstream."""
     mount, upstream = Mount(base, kubernetes=kubernetes), Upstream()
     async with TestServer(upstream.app) as server:
@@ -182,7 +191,7 @@ async def rotated(base: Path, plan: list[tuple[float, Callable[[Upstream, Mount]
         await app.start()
         try:
             load = Load(app.listeners["in"].address[1])
-            task = asyncio.create_task(load.run(SECONDS))
+            task = asyncio.create_task(load.run(seconds(plan)))
             for after, act in plan:
                 await asyncio.sleep(max(0.0, load._start + after - time.monotonic()))
                 act(upstream, mount)
@@ -218,7 +227,7 @@ def application_refuses(upstream: Upstream, _: Mount) -> None:
     upstream.moody = 1
 
 
-PLANS = {
+PLANS: dict[str, Plan] = {
     "at the same moment": [(SWAP_AFTER, both_at_once)],
     "the upstream half a second after the file": [(SWAP_AFTER, file_first), (SWAP_AFTER + 0.5, upstream_switches)],
     "both are taken for a while": [
@@ -238,14 +247,14 @@ PLANS = {
 async def test_no_call_fails(tmp_path: Path, plan: str, kubernetes: bool) -> None:
     load, upstream = await rotated(tmp_path, PLANS[plan], kubernetes=kubernetes)
     assert load.failed == []
-    assert load.calls == int(RATE * SECONDS)
+    assert load.calls == int(RATE * seconds(PLANS[plan]))
     for password in PASSWORDS[: 3 if plan == "twice" else 2]:
         assert upstream.taken[password] > RATE / 4
 
 
 async def test_an_answer_401_of_the_applications_own_does_not_get_in_the_way(tmp_path: Path) -> None:
     """The broker asks for a new secret because of it, and asks again when there is one a moment later."""
-    plan = [(SWAP_AFTER - 0.2, application_refuses), (SWAP_AFTER, both_at_once)]
+    plan: Plan = [(SWAP_AFTER - 0.2, application_refuses), (SWAP_AFTER, both_at_once)]
     load, upstream = await rotated(tmp_path, plan, kubernetes=True)
     assert len(load.failed) == 1, load.failed
     assert upstream.taken[NEW] > RATE
@@ -253,7 +262,7 @@ async def test_an_answer_401_of_the_applications_own_does_not_get_in_the_way(tmp
 
 async def test_calls_fail_only_while_there_is_no_good_secret(tmp_path: Path) -> None:
     """The upstream switches before the file: nobody knows the new password in between."""
-    plan = [(SWAP_AFTER - 0.3, upstream_switches), (SWAP_AFTER, file_first)]
+    plan: Plan = [(SWAP_AFTER - 0.3, upstream_switches), (SWAP_AFTER, file_first)]
     load, upstream = await rotated(tmp_path, plan, kubernetes=True)
     assert load.failed
     assert all(SWAP_AFTER - 0.5 < float(one.partition("s ")[0]) < SWAP_AFTER + 0.1 for one in load.failed), load.failed
@@ -262,7 +271,7 @@ async def test_calls_fail_only_while_there_is_no_good_secret(tmp_path: Path) -> 
 
 async def test_a_file_that_is_far_ahead_of_the_upstream_is_the_upstreams_401(tmp_path: Path) -> None:
     """What the file holds now is what is sent: the value before it is not tried again, as it might lock an account."""
-    plan = [(SWAP_AFTER, file_first), (SWAP_AFTER + 3.0, upstream_switches)]
+    plan: Plan = [(SWAP_AFTER, file_first), (SWAP_AFTER + 3.0, upstream_switches)]
     load, upstream = await rotated(tmp_path, plan, kubernetes=True)
     assert all(SWAP_AFTER + 1.0 < float(one.partition("s ")[0]) < SWAP_AFTER + 3.1 for one in load.failed), load.failed
     assert all(one.endswith(" 401") for one in load.failed)

@@ -5,12 +5,17 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+import yaml
 
 from broker.compile import Compiled, CompileError, compile_config
 from broker.compile_upstream import review_timestamp, upstream_settings
 from broker.config.load import load
 from broker.core.alarms import AlarmWheel
+from broker.testing.pki import Authority
 from broker.upstream.authenticated import AuthenticatedUpstream
+from broker.upstream.idempotent import IdempotentUpstream
+
+AUTHORITY = Authority.create()
 
 
 async def compiled(path: Path) -> Compiled:
@@ -20,7 +25,8 @@ async def compiled(path: Path) -> Compiled:
 async def test_a_route_becomes_a_plan(unit_routes: Path) -> None:
     plan = next(plan for plan in (await compiled(unit_routes)).plans if plan.name == "soap")
     assert (plan.match_path, plan.replace_path) == (b"/warehouse/quote.asmx", b"/Quote.asmx")
-    assert isinstance(plan.upstream, AuthenticatedUpstream)
+    assert isinstance(plan.upstream, IdempotentUpstream)
+    assert isinstance(plan.upstream.inner, AuthenticatedUpstream)
     assert plan.dropped == {b"x-api-key", b"authorization"}
 
 
@@ -62,3 +68,34 @@ def test_only_modern_servers_must_say_close_notify(unit_routes: Path) -> None:
 
 def test_the_day_of_review_is_midnight_utc(unit_routes: Path) -> None:
     assert review_timestamp(load(unit_routes).upstreams["warehouse"]) == 1814313600
+
+
+@pytest.mark.parametrize(
+    ("given", "shares"),
+    [
+        ([None, None], []),
+        (["low", "low"], []),
+        (["medium", "low"], ["low"]),
+        (["high", "low"], ["low"]),
+        (["high", None, "low"], ["low", "medium"]),
+    ],
+)
+async def test_only_who_has_somebody_above_leaves_some_of_the_rate(
+    tmp_path: Path, given: list[str | None], shares: list[str]
+) -> None:
+    AUTHORITY.issue().write(tmp_path, "server")
+    certificates = [{"chain": "server.crt", "key": "server.key"}]
+    routes = [
+        {"name": f"r{at}", "match": {"path": f"/{at}/"}, "callers": "public", "upstream": "back", "priority": priority}
+        for at, priority in enumerate(given)
+    ]
+    document = {
+        "version": 1,
+        "listeners": {"in": {"bind": "127.0.0.1:0", "tls": {"certificates": certificates}}},
+        "upstreams": {"back": {"targets": ["http://127.0.0.1:9"], "rate": "10/s"}},
+        "routes": routes,
+    }
+    path = tmp_path / "routes.yaml"
+    path.write_text(yaml.safe_dump(document))
+    buckets = (await compiled(path)).registry.buckets
+    assert sorted(name[1] for name in buckets if name[0] == "share") == shares

@@ -28,6 +28,13 @@ def test_every_link_leads_to_a_file() -> None:
     assert [link for link in links if not (ROOT / link).is_file()] == []
 
 
+def test_what_many_and_slow_callers_do_is_said_as_it_was_measured() -> None:
+    results = (ROOT / "docs/attack.md").read_text().partition("<!-- results: begin -->")[2]
+    sentence = results.strip().partition("\n")[0]
+    assert sentence.startswith("With 10,000 idle TLS connections")
+    assert sentence in " ".join(README.split())
+
+
 def test_the_life_of_a_call_has_a_heading_for_every_function_of_the_pipeline() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "docs/lifecycle-of-a-call.md").read_text(), re.MULTILINE)
     tree = ast.parse((ROOT / "broker/pipeline.py").read_text())

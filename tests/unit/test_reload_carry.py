@@ -94,8 +94,11 @@ async def test_limits_of_an_upstream_do_not_touch_its_connections(compiled: Comp
     document["upstreams"]["back"]["max_concurrency"] = 4
     two = compiled(document)
     assert two.upstreams["back"].pools is one.upstreams["back"].pools
-    assert two.registry.bulkheads != one.registry.bulkheads
-    assert {settings.limit for settings, _ in one.registry.bulkheads.values()} == {3}
+    [(before, bulkhead)], [(after, same)] = one.registry.bulkheads.values(), two.registry.bulkheads.values()
+    assert same is bulkhead
+    assert (before.limit, after.limit, bulkhead.limit) == (3, 4, 3)
+    two.registry.apply()
+    assert bulkhead.limit == 4
 
 
 async def test_a_faulty_configuration_leaves_the_running_one_alone(

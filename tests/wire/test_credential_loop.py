@@ -3,10 +3,10 @@
 import asyncio
 from asyncio import StreamWriter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from nameless import nameless_files
 from rig import serving
 
 from broker import compile_credentials
@@ -218,6 +218,26 @@ async def test_the_beginning_of_a_body_is_seen_and_not_lost(use: Any) -> None:
     assert seen == [b"marke"]
 
 
+async def test_a_beginning_that_comes_after_the_head_is_seen_and_not_lost(use: Any) -> None:
+    seen: list[bytes] = []
+
+    def flow(_: Call) -> Flow:
+        answer: Seen = yield Send(watch=frozenset({200}), peek=5)
+        seen.append(answer.beginning)
+
+    body = b"marker" + bytes(300_000)
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        await read_request(reader)
+        for part in b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body[:3], body[3:]:
+            writer.write(part)
+            await asyncio.sleep(0.03)
+
+    async with asyncio.timeout(SOON), serving(script, route=use(MadeUp(flow))) as rig:
+        assert (await rig.call()).body == body
+    assert seen == [b"marke"]
+
+
 async def test_a_flow_without_an_end_is_ended(use: Any) -> None:
     def flow(_: Call) -> Flow:
         while True:
@@ -369,13 +389,37 @@ async def test_a_spooled_body_leaves_no_file_where_the_upstream_is_gone(
     nowhere = {"targets": [f"http://127.0.0.1:{unused_tcp_port}"]}
     injector = MadeUp(once, bound=bound, holds=True)
     async with asyncio.timeout(SOON), serving(OK, upstream=nowhere, route=use(injector)) as rig:
-        before = open_files()
+        before = nameless_files()
         for _ in range(5):
             assert (await rig.call(request)).status == 502
-        assert open_files() == before
+        assert nameless_files() == before
 
 
-def open_files() -> int:
-    """Files without a name that this process has open."""
-    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    return sum("(deleted)" in str(link.readlink()) for link in links if link.is_symlink())
+@pytest.mark.parametrize("bound", [True, False])
+@pytest.mark.parametrize(("idempotent", "deliveries"), [(None, 3), (False, 2)])
+async def test_a_call_with_a_login_is_made_twice_only_where_it_may_be(
+    use: Any, bound: bool, idempotent: bool | None, deliveries: int
+) -> None:
+    async def then_gone(reader: RawReader, writer: StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await writer.drain()
+        await read_request(reader)
+
+    route = {**use(MadeUp(once, bound=bound)), "idempotent": idempotent}
+    async with asyncio.timeout(SOON), serving(then_gone, route=route) as rig:
+        assert [(await rig.call(GET)).status for _ in range(2)] == [200, 200 if deliveries > 2 else 502]
+        assert len(rig.upstream.requests) == deliveries
+
+
+@pytest.mark.parametrize("bound", [True, False])
+async def test_a_call_with_a_login_that_was_sent_is_not_said_to_be_unsent(use: Any, bound: bool) -> None:
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await read_request(reader)
+        rig.upstream._server.close()
+
+    async with asyncio.timeout(SOON), serving(script, route=use(MadeUp(once, bound=bound))) as rig:
+        assert (await rig.call(GET)).status == 200
+        assert (await rig.call(GET)).headers("broker-error") == [b"upstream_protocol_error"]

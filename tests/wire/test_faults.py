@@ -7,13 +7,14 @@ import socket
 import struct
 from asyncio import StreamWriter
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blackhole import blackhole
 from rig import GET, Rig, pki, serving
 
 from broker.testing import contexts
@@ -209,22 +210,6 @@ async def test_the_circuit_of_a_target_that_refuses_opens_and_closes_when_it_lis
             while code(await rig.call(POST)) == (503, b"circuit_open"):
                 await asyncio.sleep(0.02)
             assert (await rig.call(POST)).body == b"ok"
-
-
-@contextmanager
-def blackhole() -> Iterator[tuple[socket.socket, ExitStack]]:
-    """A listening socket whose backlog is full, so that the kernel drops what comes; and what fills it."""
-    with socket.socket() as listening, ExitStack() as filling:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        while True:
-            filler = filling.enter_context(socket.socket())
-            filler.settimeout(0.1)
-            try:
-                filler.connect(listening.getsockname())
-            except TimeoutError:
-                break
-        yield listening, filling
 
 
 @SETTINGS

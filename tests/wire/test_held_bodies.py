@@ -1,12 +1,14 @@
 """A body without a length is held back where the upstream wants one: in memory, then in a file that nobody sees."""
 
 import asyncio
+import socket
 from asyncio import StreamWriter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nameless import gone_from_disk, nameless_files
 from rig import Rig, serving
 
 from broker.testing.raw import framing
@@ -27,31 +29,13 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def deleted_files() -> list[str]:
-    """Files without a name that this process has open."""
-    found = []
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(link.readlink())
-        except OSError:
-            continue
-        if target.endswith("(deleted)"):
-            found.append(target)
-    return found
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(spool.tempfile, "tempdir", str(tmp_path))
-    before = len(deleted_files())
+    before = nameless_files()
     yield
-    assert len(deleted_files()) == before
+    assert nameless_files() == before
     assert list(tmp_path.iterdir()) == []
-
-
-async def gone_from_disk(before: int) -> None:
-    while len(deleted_files()) > before:
-        await asyncio.sleep(0.01)
 
 
 async def upload(caller: RawClient, parts: list[bytes]) -> None:
@@ -101,7 +85,7 @@ async def test_a_body_with_a_length_is_not_held_back() -> None:
 async def test_no_connection_is_taken_before_the_body_is_there() -> None:
     async with asyncio.timeout(SOON), serving(OK, upstream=held()) as rig, rig.caller() as caller:
         await caller.send(HEAD + chunk(b"x" * 5000))
-        while not deleted_files():
+        while not nameless_files():
             await asyncio.sleep(0.01)
         assert rig.upstream.connections == []
         await caller.send(b"0\r\n\r\n")
@@ -120,12 +104,12 @@ async def test_a_body_that_is_too_large_is_a_413_and_never_sent() -> None:
 
 @pytest.mark.parametrize("size", [500, 5000, 300_000])
 async def test_a_caller_that_leaves_in_the_middle_leaves_nothing_behind(size: int) -> None:
-    before = len(deleted_files())
+    before = nameless_files()
     async with asyncio.timeout(SOON), serving(OK, upstream=held()) as rig:
         for how in "close", "abort":
             async with rig.caller() as caller:
                 await caller.send(HEAD + chunk(b"x" * size))
-                while size > 1024 and len(deleted_files()) == before:
+                while size > 1024 and nameless_files() == before:
                     await asyncio.sleep(0.01)
                 await getattr(caller, how)()
             await gone_from_disk(before)
@@ -149,19 +133,36 @@ async def test_an_upstream_that_does_not_take_the_body_leaves_nothing_behind(how
         elif how == "hangs up":
             writer.transport.abort()
         else:
+            # A fixed window: the kernel's own grows to more than it is worth to send here.
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             await stop.wait()
 
     stop = asyncio.Event()
-    before = len(deleted_files())
+    before = nameless_files()
     settings = {**held(spool="64MiB"), "timeouts": {"write": "200ms"}}
-    async with asyncio.timeout(SOON), serving(script, upstream=settings) as rig, rig.caller() as caller:
-        await upload(caller, [b"x" * 1_000_000] * 24)
+    async with asyncio.timeout(3 * SOON), serving(script, upstream=settings) as rig, rig.caller() as caller:
+        await upload(caller, [b"x" * 1_000_000] * 12)
         reply = await caller.recv_response("POST")
         assert reply.status == {"answers": 200, "hangs up": 502, "stalls": 504}[how]
         await gone_from_disk(before)
         stop.set()
         assert rig.pooled() == (0, 0)
+
+
+async def test_small_pieces_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+
+    async def counted(collector: Any, work: Any, *given: Any) -> None:
+        written.extend(map(len, given))
+        work(*given)
+
+    monkeypatch.setattr(spool._Collector, "_in_thread", counted)
+    async with asyncio.timeout(SOON), serving(OK, upstream=held()) as rig, rig.caller() as caller:
+        await upload(caller, [b"x" * 4096] * 500)
+        assert (await caller.recv_response("POST")).body == b"ok"
+    assert sum(written) == 500 * 4096
+    assert len(written) <= 12
 
 
 async def test_a_post_that_meets_a_stale_connection_is_not_sent_twice() -> None:
@@ -176,20 +177,6 @@ async def test_a_post_that_meets_a_stale_connection_is_not_sent_twice() -> None:
             await upload(caller, [b"x" * 5000])
             assert (await caller.recv_response("POST")).status == 502
         assert len(rig.upstream.connections) == 1
-
-
-async def test_a_full_disk_is_a_500(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full() -> None:
-        raise OSError(28, "No space left on device")
-
-    async with asyncio.timeout(SOON), serving(OK, upstream=held()) as rig:
-        with monkeypatch.context() as patch:
-            patch.setattr(spool.tempfile, "TemporaryFile", full)
-            async with rig.caller() as caller:
-                await upload(caller, [b"x" * 5000])
-                reply = await caller.recv_response("POST")
-                assert (reply.status, reply.headers("broker-error")) == (500, [b"internal_error"])
-        assert await served(rig)
 
 
 async def test_expect_is_answered_before_the_body_is_held_back() -> None:

@@ -88,6 +88,9 @@ async def test_bytes_on_an_idle_connection_poison_nobody(together: bool, request
         (b"HEAD", b"200 OK\r\n", True),
         (b"GET", b"204 No Content\r\nContent-Length: 41\r\n", False),
         (b"GET", b"204 No Content\r\n", True),
+        (b"GET", b"304 Not Modified\r\nContent-Length: 41\r\n", False),
+        (b"GET", b"304 Not Modified\r\nTransfer-Encoding: chunked\r\n", False),
+        (b"GET", b"304 Not Modified\r\n", True),
     ],
 )
 async def test_a_body_that_comes_late_and_unasked_poisons_nobody(method: bytes, head: bytes, kept: bool) -> None:

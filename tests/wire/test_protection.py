@@ -90,6 +90,43 @@ async def test_calls_wait_for_their_turn_and_not_for_ever() -> None:
     assert gauge.most == 1
 
 
+async def test_a_refusal_names_the_longest_of_the_waits() -> None:
+    limits: Any = {"route": {"rate": "1/s"}, "upstream": {"rate": "2/m burst 1"}}
+    async with asyncio.timeout(SOON), serving(OK, **limits) as rig:
+        assert (await rig.call()).status == 200
+        assert 25 <= retry_after(await rig.call()) <= 30
+
+
+async def test_low_priority_has_its_share_of_a_rate_that_high_wants_for_itself() -> None:
+    routes = [{"name": name, "match": {"path": f"/{name}/"}, "priority": name} for name in ("high", "low")]
+    async with asyncio.timeout(SOON), serving(OK, upstream={"rate": "50/s burst 40"}, more_routes=routes) as rig:
+        granted = {b"high": 0, b"low": 0}
+
+        async def insist(priority: bytes) -> None:
+            async with rig.caller() as caller:
+                while granted[b"low"] < 6:
+                    await caller.send(GET.replace(b"/thing", b"/%b/x" % priority))
+                    answer = await caller.recv_response()
+                    granted[priority] += answer.status == 200
+
+        high = [asyncio.create_task(insist(b"high")) for _ in range(6)]
+        while granted[b"high"] < 60:
+            await asyncio.sleep(0.01)
+        # The burst is gone, and what low would have to leave of it never comes back.
+        await asyncio.gather(insist(b"low"), *high)
+    assert granted[b"high"] >= 60 + 6
+
+
+async def test_without_a_queue_nothing_is_said_of_one() -> None:
+    gauge = Gauge()
+    async with asyncio.timeout(SOON), serving(gauge, upstream={"max_concurrency": 1}) as rig:
+        first = asyncio.create_task(rig.call())
+        await waits(gauge, 1)
+        assert b"As many calls are under way as may be." in (await rig.call()).body
+        gauge.go.set()
+        assert (await first).status == 200
+
+
 async def test_a_place_is_kept_until_the_last_byte() -> None:
     go = asyncio.Event()
 

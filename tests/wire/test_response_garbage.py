@@ -1,12 +1,16 @@
 """What is no answer becomes a 502 that says so, and harms no later call."""
 
+import asyncio
 import json
+import os
 from asyncio import StreamWriter
+from typing import Any
 
 import pytest
 from rig import GET, serving
 
 from broker.testing.raw.reader import RawReader, read_request
+from broker.upstream.pool import Pool
 
 GARBAGE = {
     "an unasked 101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
@@ -30,6 +34,53 @@ GARBAGE = {
     "half a head": b"HTTP/1.1 200 OK\r\nContent-Len",
     "too much header": b"HTTP/1.1 200 OK\r\n" + b"X-A: " + b"b" * 1_000_000 + b"\r\n\r\n",
 }
+
+
+STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray"
+
+
+@pytest.mark.parametrize("when", ["with it", "at rest", "unread"])
+@pytest.mark.parametrize(
+    ("head", "method"),
+    [
+        (b"204 No Content", b"GET"),
+        (b"204 No Content", b"DELETE"),
+        (b"304 Not Modified", b"GET"),
+        (b"200 OK", b"HEAD"),
+        (b"200 OK\r\nContent-Length: 0", b"HEAD"),
+    ],
+)
+async def test_bytes_behind_an_answer_without_a_body_answer_no_call(
+    head: bytes, method: bytes, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        nonlocal asked
+        while await read_request(reader):
+            asked += 1
+            first = asked == 1
+            writer.write(b"HTTP/1.1 %b\r\n\r\n" % head if first else STRAY.replace(b"stray", b"right"))
+            if first and when == "with it":
+                writer.write(STRAY)
+
+    def unread(pool: Pool, **asked_for: Any) -> Any:
+        # The bytes are in the kernel as the connection is chosen, and the event loop has not seen them.
+        for connection in rig.upstream.connections:
+            os.write(connection.writer.get_extra_info("socket").fileno(), STRAY)
+        return take(pool, **asked_for)
+
+    take = Pool.take
+    async with asyncio.timeout(10), serving(script) as rig:
+        assert (await rig.call(GET.replace(b"GET", method))).status == int(head[:3])
+        if when == "at rest":
+            rig.upstream.connections[0].writer.write(STRAY)
+            while rig.upstream.connections[0].open:
+                await asyncio.sleep(0.005)
+        elif when == "unread":
+            monkeypatch.setattr(Pool, "take", unread)
+        assert (await rig.call()).body == b"right"
+        assert len(rig.upstream.connections) == 2
 
 
 @pytest.mark.parametrize("name", GARBAGE)

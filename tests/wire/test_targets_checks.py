@@ -5,6 +5,7 @@ from asyncio import StreamWriter
 from typing import Any
 
 import pytest
+import yaml
 from rig import GET, pki, serving
 from several import code, says, several
 
@@ -76,8 +77,19 @@ async def test_a_bad_answer_to_a_check(check: dict[str, Any], answer: bytes) -> 
         await until(lambda: rig.healthy() == [False])
         refused = await rig.rig.call()
         assert code(refused) == (503, b"circuit_open")
-        assert refused.headers("retry-after") == []
+        assert refused.headers("retry-after") == [b"1"]
         assert target.calls == 0
+
+
+@pytest.mark.parametrize("more", [b"", b'SOAPAction: "quote"\r\n'])
+async def test_while_checks_fail_calls_are_told_when_they_may_succeed_again(more: bytes) -> None:
+    health = {"path": "/health", "interval": "2s", "rise": 3, "fall": 1}
+    async with asyncio.timeout(SOON), several(Moody(A, BUSY), health=health) as rig:
+        await until(lambda: rig.healthy() == [False])
+        refused = await rig.rig.call(GET[:-2] + more + b"\r\n")
+        assert int(refused.headers("retry-after")[0]) in (4, 6)
+        assert b"fails its health checks" in refused.body
+        assert b"resting" not in refused.body
 
 
 GOOD = [
@@ -217,3 +229,32 @@ async def test_after_a_reload_only_the_new_checks_are_made() -> None:
         seen = len(one.checks)
         await asyncio.sleep(0.15)
         assert len(one.checks) <= seen + 1
+
+
+async def test_the_checks_of_an_upstream_that_is_gone_end_at_once() -> None:
+    """Its calls go on, and what was asked about its health is of no interest any more."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        if (await read_request(reader)).startswith(b"GET /health"):
+            asked.set()
+            await reader.some()
+        else:
+            await answered.wait()
+            writer.write(A)
+
+    slow = {"path": "/health", "interval": "100ms", "timeout": "60s"}
+    async with asyncio.timeout(SOON), several(script, health=slow, timeouts={"first_byte": "60s"}) as rig:
+        call = asyncio.create_task(rig.rig.call())
+        await asked.wait()
+        await until(lambda: rig.asked() == [2])
+        path = rig.rig.app._path
+        content = yaml.safe_load(path.read_text())
+        content["upstreams"] = {"other": {"targets": ["http://127.0.0.1:9"]}}
+        content["routes"][0]["upstream"] = "other"
+        path.write_text(yaml.safe_dump(content))
+        assert (await rig.rig.app.reload("test")).outcome == "success"
+        [check] = [each for each in rig.targets[0].connections if b"/health" in each.received]
+        await until(lambda: not check.open)
+        answered.set()
+        assert (await call).body == b"a"

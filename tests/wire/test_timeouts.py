@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from rig import GET, serving
 
-from broker.listener import connection as listening
+from broker.listener import timeouts
 from broker.testing.raw.client import RawClient
 from broker.testing.raw.reader import RawReader, read_head, read_request
 
@@ -56,7 +56,7 @@ async def test_a_body_that_stalls_is_a_408_and_never_complete_upstream(kind: byt
 
 
 async def test_a_body_below_the_minimum_rate_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "RATE_WINDOW", 0.3)
+    monkeypatch.setattr(timeouts, "RATE_WINDOW", 0.3)
     slow = {"limits": {"body_rate": 1000}}
 
     async def trickle(caller: RawClient) -> None:
@@ -148,7 +148,7 @@ async def test_the_deadline_of_the_route_breaks_an_answer_that_has_begun() -> No
     async def script(reader: RawReader, writer: StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
+        while not writer.is_closing():
             writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.02)

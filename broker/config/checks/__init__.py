@@ -7,6 +7,7 @@ from broker.config.checks.callers import caller_settings
 from broker.config.checks.callers_places import caller_files, caller_headers, caller_places, listener_mtls
 from broker.config.checks.certificates import client_certificates, server_certificates, trust_files
 from broker.config.checks.credentials_tokens import token_credentials
+from broker.config.checks.limits import limits
 from broker.config.checks.policy import policies
 from broker.config.checks.references import references, unused
 from broker.config.checks.routes import ambiguous, names, replacements
@@ -23,6 +24,7 @@ PURE_CHECKS: Final = (
     taken_ports,
     upstream_settings,
     policies,
+    limits,
     several_targets,
     upstream_http,
     caller_settings,

@@ -40,6 +40,8 @@ def trust_files(draft: Draft) -> Iterator[Problem]:
     for name, upstream in draft.upstreams.items():
         if upstream.tls is not None and upstream.tls.ca is not None:
             yield from _upstream_ca(upstream.tls.ca, ("upstreams", name, "tls", "ca"))
+    if draft.limits is not None and draft.limits.store_ca is not None:
+        yield from _upstream_ca(draft.limits.store_ca, ("limits", "store_ca"))
 
 
 def _pair(certificate: Certificate, at: Loc) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
 from broker.config.model import Upstream
+from broker.config.shown import Shown, certificates_shown, shared
 
 
 def several_targets(draft: Draft) -> Iterator[Problem]:
@@ -15,6 +16,7 @@ def several_targets(draft: Draft) -> Iterator[Problem]:
         yield from _choice(upstream, at)
         yield from _ejection(upstream, at)
         yield from _health(upstream, at)
+        yield from _unshown(upstream, certificates_shown((route for _, route in draft.routes), name), at)
 
 
 def _repeated(upstream: Upstream, at: Loc) -> Iterator[Problem]:
@@ -58,3 +60,16 @@ def _health(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     for key in ("expect", "body"):
         if key in health.model_fields_set:
             yield Problem((*at, "health", key), "needs `path`: without it nothing is asked for, only a connection made")
+
+
+def _unshown(upstream: Upstream, shown: Shown, at: Loc) -> Iterator[Problem]:
+    """Checks show the certificate that all routes show, else the upstream's own; where that is none, they look bad."""
+    own = upstream.tls is not None and upstream.tls.client_certificate is not None
+    if upstream.health is None or own or shared(shown):
+        return
+    routes = ", ".join(f"`{name}`" for name, certificate in shown.items() if certificate is not None)
+    yield warning(
+        (*at, "health"),
+        f"the checks show no client certificate, as the routes of this upstream do not all show the same ({routes}): "
+        "a target whose TLS asks for one would count as down, and no call be made",
+    )

@@ -61,9 +61,14 @@ class RawClient:
         server_hostname: str | None = "localhost",
         alpn: Sequence[str] = (),
         identity: contexts.Identity | None = None,
+        source: str | None = None,
     ) -> None:
-        """Prepare; `identity` is a client certificate, and a context given whole overrides the rest."""
+        """Prepare; `identity` is a client certificate, and a context given whole overrides the rest.
+
+        `source`: the address that the connection comes from, such as another one of loopback.
+        """
         self._address = host, port
+        self._source = None if source is None else (source, 0)
         self._server_hostname = server_hostname
         self._context = context
         if ca and context is None:
@@ -72,7 +77,7 @@ class RawClient:
 
     async def __aenter__(self) -> Self:
         """Connect and shake hands."""
-        stream, self._writer = await asyncio.open_connection(*self._address)
+        stream, self._writer = await asyncio.open_connection(*self._address, local_addr=self._source)
         self._tls = TlsStream(stream, self._writer) if self._context else None
         try:
             if self._tls and self._context:

@@ -181,14 +181,14 @@ async def test_a_body_above_the_limit_is_413(call: Call) -> None:
 
 async def test_bodies_that_nobody_vouched_for_are_bounded_together(call: Call) -> None:
     one = check(max_body=10)
-    one._bodies.held = 159
+    one.bodies.held = 159
     exchange = with_body(call(*lines()), end=False)
     task = asyncio.ensure_future(one.judge(exchange)())  # type: ignore[operator]
     await asyncio.sleep(0)
     exchange.body.feed(b"xx")
     with pytest.raises(BrokerError, match="overloaded"):
         await task
-    assert one._bodies.held == 159
+    assert one.bodies.held == 159
 
 
 async def test_a_slow_body_does_not_outlast_the_window(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ async def test_one_address_fills_no_more_than_its_share(call: Call) -> None:
     one, size = check(max_body=16 * 1024), 16 * 1024 - 1
     held = [waiting(one, with_body(call(*lines()), b"x" * size, end=False), "203.0.113.7") for _ in range(16)]
     await asyncio.sleep(0.01)
-    assert one._bodies.held <= 4 * 16 * 1024
+    assert one.bodies.held <= 4 * 16 * 1024
     exchange = with_body(call(*lines(b"hello")), b"hell", end=False)
     came = exchange.body
     honest = waiting(one, exchange, "203.0.113.8")
@@ -228,7 +228,7 @@ async def test_one_address_fills_no_more_than_its_share(call: Call) -> None:
     for task in set(held) - set(refused):
         task.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    assert (one._bodies.held, one._bodies._shares) == (0, {})
+    assert (one.bodies.held, one.bodies._shares) == (0, {})
 
 
 @pytest.mark.parametrize("addresses", [1, 16])
@@ -251,7 +251,7 @@ async def test_where_there_is_no_room_the_slowest_body_gives_way(call: Call, add
     for task in held:
         task.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    assert one._bodies.held == 0
+    assert one.bodies.held == 0
 
 
 async def test_a_body_that_was_given_up_counts_no_longer_though_its_task_sleeps(call: Call) -> None:
@@ -267,7 +267,7 @@ async def test_a_body_that_was_given_up_counts_no_longer_though_its_task_sleeps(
     exchanges[0].body.finish()
     await asyncio.gather(*held, return_exceptions=True)
     await asyncio.sleep(0.01)
-    assert one._bodies.held == 16_000
+    assert one.bodies.held == 16_000
     fifth.cancel()
     await asyncio.gather(fifth, return_exceptions=True)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from broker.__main__ import main
 
@@ -50,6 +51,41 @@ def test_explain_shows_the_head_that_would_be_sent(unit_routes: Path, capsys: Ca
         "    Authorization: Basic ***",
     ]
     assert "route      soap" in out
+
+
+def test_explain_says_what_protects_a_call(unit_routes: Path, capsys: Capture) -> None:
+    given = yaml.safe_load(unit_routes.read_text())
+    given["callers"]["fno-dev"]["rate"] = "5/s burst 10"
+    given["routes"][0] |= {"rate": "100/m", "max_concurrency": 3, "max_body": "1KiB"}
+    given["upstreams"]["warehouse"] |= {
+        "fallback": ["https://10.9.9.9:8443"],
+        "max_concurrency": 4,
+        "queue": {"size": 50, "wait": "10s"},
+        "retry": {"attempts": 3, "on": ["connect_failed", 503]},
+        "circuit_breaker": {"failures": 5, "share": "50%"},
+        "ejection": {"failures": 2},
+        "health": {},
+    }
+    unit_routes.write_text(yaml.safe_dump(given))
+    url = "https://broker/warehouse/quote.asmx"
+    assert explain(unit_routes, "POST", url, "-H", "X-Api-Key: key", "-H", "sOAPaction: x") == 0
+    lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert lines["fallback"] == "https://10.9.9.9:8443"
+    assert lines["limits"] == (
+        "5/s burst 10 for caller fno-dev, 100/m burst 2 for the route, 3 at a time for the route, "
+        "4 at a time for the upstream, 50 may wait for 10s, bodies of 1024 bytes"
+    )
+    assert lines["failures"] == (
+        "3 attempts on connect_failed, 503; circuit open for 15s after 5 failures in a row or 50% failures; "
+        "target ejected for 10s after 2 failures in a row; targets checked every 10s"
+    )
+
+
+def test_explain_says_where_nothing_does(unit_routes: Path, capsys: Capture) -> None:
+    assert explain(unit_routes, "GET", "https://broker/open/") == 0
+    out = capsys.readouterr().out
+    assert "fallback" not in out
+    assert "\nlimits     none\nfailures   told to the caller\n" in out
 
 
 def test_explain_needs_no_secret_and_shows_none(

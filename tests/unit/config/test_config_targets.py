@@ -95,3 +95,26 @@ async def test_who_is_watched_unless_told_otherwise(settings: str, watched: list
     made = make_upstream("u", origins, upstream_settings(upstream), wheel, None)
     guard(made, upstream, Registry())
     assert list(made.healthy()) == watched
+
+
+CERTIFICATE = "credentials: {type: client_certificate, certificate: env:%s}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "own", "warned"),
+    [
+        (["A", "A"], "", False),
+        (["", ""], "", False),
+        (["A"], "", False),
+        (["A", "B"], "", True),
+        (["A", ""], "", True),
+        (["A", "B"], "tls: {client_certificate: {chain: c, key: k}}, ", False),
+    ],
+)
+def test_checks_without_the_certificate_of_the_calls_are_warned_of(shown: list[str], own: str, warned: bool) -> None:
+    text = (TEXT % f"targets: [https://a], {own}health: {{}}").partition("  - ")[0]
+    for at, name in enumerate(shown):
+        credentials = f", {CERTIFICATE % name}" if name else ""
+        text += f"  - {{name: r{at}, match: {{path: /{at}/}}, callers: public, upstream: u{credentials}}}\n"
+    found = [fault for fault in examine_text(text)[1] if "show no client certificate" in fault.message]
+    assert [(fault.path, fault.line) for fault in found] == ([("upstreams.u.health", 5)] if warned else [])

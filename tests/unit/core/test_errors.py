@@ -23,10 +23,14 @@ CONTRACT = {
 ADDED = {
     "caller_unverifiable": 503,
     "request_timeout": 408,
+    "idempotency_key_in_use": 409,
+    "idempotency_outcome_unknown": 409,
+    "idempotency_key_reused": 422,
     "target_too_long": 414,
     "misdirected_request": 421,
     "headers_too_large": 431,
     "internal_error": 500,
+    "drain_timeout": 504,
     "version_not_supported": 505,
 }
 

@@ -24,7 +24,7 @@ from broker.observe.logs import JsonFormatter
 from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import MASK, Redactor
 from broker.observe.request_ids import request_id
-from broker.observe.sources import CertificateDate, ReviewDate, SecretState, UpstreamState
+from broker.observe.sources import CertificateDate, ReviewDate, SecretState, SharedLimitsState, UpstreamState
 from broker.observe.tally import BOUNDS, Histogram, Tallies
 
 Call = Callable[..., Exchange]
@@ -41,13 +41,21 @@ CONTRACT = {
     "broker_circuit_state": {"upstream", "target"},
     "broker_upstream_target_healthy": {"upstream", "target"},
     "broker_upstream_calls_waiting": {"upstream"},
+    "broker_upstream_concurrency_limit": {"upstream"},
+    "broker_held_body_bytes": set(),
     "broker_certificate_not_after_timestamp_seconds": {"place", "subject"},
     "broker_tls_exception_review_timestamp_seconds": {"upstream"},
     "broker_secret_refresh_total": {"provider", "outcome"},
     "broker_secret_age_seconds": {"provider", "reference"},
+    "broker_limits_store_up": set(),
+    "broker_limits_store_fallback_total": set(),
+    "broker_connections": {"listener"},
+    "broker_connections_refused_total": {"listener", "reason"},
     "broker_config_reload_total": {"outcome"},
     "broker_config_last_reload_success_timestamp_seconds": set(),
     "broker_config_last_reload_successful": set(),
+    "broker_idempotency_keys": set(),
+    "broker_idempotent_replays_total": {"route"},
     "broker_build_info": {"version", "python", "openssl"},
 }
 NASTY = 'pä/ss "w\\rd'
@@ -70,6 +78,7 @@ FIELDS = [
     "bytes_in",
     "bytes_out",
     "aborted",
+    "replayed",
 ]
 
 
@@ -84,9 +93,10 @@ def finished(tallies: Tallies, exchange: Exchange, log: AccessLog | None = None)
 
 def test_metrics_and_labels_are_those_of_the_contract(call: Call) -> None:
     tallies = Tallies()
+    tallies.refused_connections["l", "total"] = 1
     finished(tallies, call(method=b"POST"))
     state = UpstreamState(
-        "u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1}, {"h:443": 0}, healthy={"h:443": True}
+        "u", 1, 2, {("TLSv1", "AES128-SHA"): 1}, {"stale_connection": 1}, {"h:443": 0}, healthy={"h:443": True}, limit=4
     )
     collector = BrokerCollector(
         tallies,
@@ -94,6 +104,8 @@ def test_metrics_and_labels_are_those_of_the_contract(call: Call) -> None:
         lambda: [CertificateDate("p", "s", 1.0)],
         lambda: [ReviewDate("u", 1.0)],
         secrets=lambda: SecretState({("vault", "failed"): 1}, [("vault", "vault:kv/a#b", 1.0)]),
+        limits_store=lambda: SharedLimitsState(up=True, fallbacks=1),
+        connections=lambda: {"l": 1},
     )
     seen = {sample.name: set(sample.labels) for family in collector.collect() for sample in family.samples}
     assert {name: seen.get(name) for name in CONTRACT} == CONTRACT

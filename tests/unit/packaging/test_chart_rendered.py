@@ -149,7 +149,7 @@ def test_config_map_of_ones_own_takes_the_place_of_the_charts(chart: Path) -> No
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"terminationGracePeriodSeconds": 40}, "terminationGracePeriodSeconds must be more than 40"),
+        ({"terminationGracePeriodSeconds": 40}, "terminationGracePeriodSeconds must be more than 41"),
         ({"ports": {"admin": 9191}}, "routes.admin.bind is 0.0.0.0:9090"),
         (
             {"service": {"ports": [{"name": "https", "port": 443, "containerPort": 9443}]}},

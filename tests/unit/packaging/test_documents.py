@@ -23,7 +23,7 @@ from broker.core.exchange import Exchange
 from broker.observe.access_log import AccessLog
 from broker.observe.metrics import BrokerCollector
 from broker.observe.redact import Redactor
-from broker.observe.sources import UpstreamState
+from broker.observe.sources import SharedLimitsState, UpstreamState
 from broker.observe.tally import Tallies
 
 DOCUMENTS = (
@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "THREAT_MODEL.md",
+    "docs/attack.md",
     "docs/callers.md",
     "docs/credentials.md",
     "docs/deployment.md",
@@ -92,7 +93,11 @@ def families() -> Mapping[str, tuple[str, tuple[str, ...]]]:
     tallies = Tallies()
     tallies.upstream("u")
     state = UpstreamState("u", 0, 0, {("p", "c"): 1}, {"r": 1})
-    collected = list(BrokerCollector(tallies, lambda: [state], list, list).collect())
+
+    def store() -> SharedLimitsState:
+        return SharedLimitsState(up=True, fallbacks=0)
+
+    collected = list(BrokerCollector(tallies, lambda: [state], list, list, limits_store=store).collect())
     suffix = {"counter": "_total"}
     labels = {f.name: tuple(getattr(f, "_labelnames", ())) for f in collected}
     return MappingProxyType({f.name + suffix.get(f.type, ""): (f.type, labels[f.name]) for f in collected})
@@ -137,6 +142,7 @@ async def a_line_of_the_access_log() -> dict[str, Any]:
         upstream_seconds=-1.0,
         body=None,
         bytes_out=0,
+        replayed=False,
     )
     log = AccessLog(AlarmWheel(asyncio.get_running_loop()), Redactor(), out)
     log.write(cast("Exchange", exchange), 0.001, False)

@@ -31,7 +31,7 @@ def default_of(model: type[BaseModel], key: str) -> Any:
     name, _, rest = key.partition(".")
     field = model.model_fields[name]
     if not rest:
-        return field.default
+        return field.get_default(call_default_factory=True)
     [inner] = [kind for kind in (field.annotation, *get_args(field.annotation)) if hasattr(kind, "model_fields")]
     return default_of(inner, rest)
 

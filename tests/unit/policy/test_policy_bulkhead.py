@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from broker.core.errors import BrokerError
-from broker.policy.bulkhead import CROWDED, EVICTED, FULL, TOO_LONG, Bulkhead, BulkheadSettings
+from broker.policy.bulkhead import BUSY, CROWDED, EVICTED, FULL, TOO_LONG, Bulkhead, BulkheadSettings
 from broker.policy.fair_queue import Priority
 
 HIGH, MEDIUM, LOW = Priority
@@ -36,10 +36,10 @@ async def test_there_is_room_up_to_the_limit_and_no_queue_unless_asked_for(clock
     assert not bulkhead.try_enter()
     with pytest.raises(BrokerError) as caught:
         await bulkhead.enter(HIGH)
-    assert caught.value.detail == FULL
+    assert caught.value.detail == BUSY
     bulkhead.leave()
     assert bulkhead.try_enter()
-    assert bulkhead.refused[FULL] == 1
+    assert bulkhead.refused[BUSY] == 1
 
 
 async def test_a_place_goes_to_who_waits_and_not_to_a_newcomer(clock) -> None:
@@ -103,14 +103,40 @@ async def test_a_full_queue_makes_room_for_a_higher_priority_by_its_newest_lowes
     await settle()
     assert reason(newer) == EVICTED
     assert not older.done()
-    second, third = wait_in_line(bulkhead, MEDIUM), wait_in_line(bulkhead, MEDIUM)
+    # From here on everybody has a place, and keeps it.
+    more = [wait_in_line(bulkhead, priority) for priority in Priority]
     await settle()
-    assert reason(older) == EVICTED
-    assert reason(third) == FULL
+    assert [reason(task) for task in more] == [FULL] * 3
     assert bulkhead.waiting == 3
-    for task in (high, medium, second):
+    for task in (high, medium, older):
         bulkhead.leave()
         await task
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+async def test_in_no_queue_does_a_priority_starve(clock, size: int) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(1, queue=size), clock)
+    await bulkhead.enter()
+    served = dict.fromkeys(Priority, 0)
+
+    async def call(priority: Priority) -> None:
+        await bulkhead.enter(priority)
+        served[priority] += 1
+
+    tasks = []
+    for _ in range(130):
+        # As one place becomes free, there is a call of each for it, and more of high than the queue takes.
+        for priority in (LOW, MEDIUM, *[HIGH] * (size + 1)):
+            tasks.append(asyncio.create_task(call(priority)))
+        await settle()
+        bulkhead.leave()
+        await settle()
+    assert served[LOW] >= 5
+    assert served[MEDIUM] >= 20
+    assert served[HIGH] >= 70
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_waiter_that_is_cancelled_as_it_is_evicted_has_no_place_to_pass_on(clock) -> None:
@@ -162,6 +188,60 @@ async def test_the_advice_follows_the_rate_of_service_and_a_service_that_hangs(c
     for task in tasks:
         task.cancel()
     await settle()
+
+
+async def test_the_advice_before_anything_was_completed_is_for_all_places_together(clock) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(20, queue=100), clock)
+    while bulkhead.try_enter():
+        pass
+    tasks = [wait_in_line(bulkhead, MEDIUM) for _ in range(100)]
+    await settle()
+    assert bulkhead.retry_in() == pytest.approx(101 / 20)
+    for task in tasks:
+        task.cancel()
+    await settle()
+
+
+async def test_time_in_the_queue_before_counts(clock) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(1, queue=5, wait=5.0), clock)
+    assert await bulkhead.enter(waited=3.0) == 3.0
+    second = asyncio.create_task(bulkhead.enter(waited=3.0))
+    late = asyncio.create_task(bulkhead.enter(waited=4.99))
+    await asyncio.wait({late})
+    assert reason(late) == TOO_LONG
+    clock.now += 1.5
+    bulkhead.leave()
+    assert await second == pytest.approx(4.5)
+    with pytest.raises(BrokerError, match="too long"):
+        await bulkhead.enter(waited=5.0)
+
+
+async def test_other_settings_count_from_now_on_and_nobody_is_forgotten(clock) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(2, queue=4), clock)
+    for _ in range(2):
+        await bulkhead.enter()
+    tasks = [wait_in_line(bulkhead, LOW) for _ in range(3)]
+    await settle()
+    bulkhead.reconfigure(BulkheadSettings(1, queue=2, wait=0.01))
+    # Those who wait stay; nobody joins them before the queue is as short as it has to be.
+    with pytest.raises(BrokerError, match="full"):
+        await bulkhead.enter(HIGH)
+    assert (bulkhead.active, bulkhead.waiting) == (2, 3)
+    bulkhead.leave()
+    await settle()
+    assert (bulkhead.active, bulkhead.waiting) == (1, 3)
+    bulkhead.reconfigure(BulkheadSettings(3, queue=2, wait=0.01))
+    await settle()
+    assert (bulkhead.active, bulkhead.waiting) == (3, 1)
+    newcomer = wait_in_line(bulkhead, LOW)
+    await asyncio.wait({newcomer})
+    assert reason(newcomer) == TOO_LONG
+    assert not tasks[2].done()
+    bulkhead.reconfigure(BulkheadSettings(3))
+    with pytest.raises(BrokerError, match="under way"):
+        await bulkhead.enter(HIGH)
+    bulkhead.leave()
+    await asyncio.gather(*tasks)
 
 
 async def test_a_higher_limit_lets_in_and_a_lower_one_lets_drain(clock) -> None:

@@ -16,7 +16,7 @@ async def settle() -> None:
 
 
 STEP = st.tuples(
-    st.sampled_from(["enter", "enter", "try", "leave", "leave", "cancel", "limit", "run"]),
+    st.sampled_from(["enter", "enter", "try", "leave", "leave", "cancel", "limit", "queue", "run"]),
     st.sampled_from(Priority),
     st.integers(0, 30),
 )
@@ -27,7 +27,7 @@ STEP = st.tuples(
 def test_never_above_the_limit_and_no_wakeup_is_lost(steps) -> None:
     async def play() -> None:
         bulkhead = Bulkhead(BulkheadSettings(3, queue=6), lambda: 0.0)
-        inside, above = [0], [0]
+        inside, above, most = [0], [0], [6]
         tasks: list[asyncio.Task[None]] = []
 
         async def call(priority: Priority) -> None:
@@ -47,13 +47,16 @@ def test_never_above_the_limit_and_no_wakeup_is_lost(steps) -> None:
             elif action == "limit":
                 bulkhead.set_limit(1 + number % 4)
                 above[0] = max(0, bulkhead.active - bulkhead.limit)
+            elif action == "queue":
+                bulkhead.reconfigure(BulkheadSettings(bulkhead.limit, queue=number % 7))
+                most[0] = max(bulkhead.waiting, number % 7)
             else:
                 await settle()
                 assert inside[0] == bulkhead.active
             # Only a limit that was lowered may leave more inside, and then none are added.
             above[0] = min(above[0], max(0, bulkhead.active - bulkhead.limit))
             assert bulkhead.active <= bulkhead.limit + above[0]
-            assert bulkhead.waiting <= 6
+            assert bulkhead.waiting <= most[0]
             assert not (bulkhead.waiting and bulkhead.active < bulkhead.limit)
         await settle()
         while inside[0]:

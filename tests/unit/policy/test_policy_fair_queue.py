@@ -76,6 +76,17 @@ def test_nobody_is_evicted_from_a_part_of_ones_own() -> None:
     assert queue.evict(LOW, (0, 0, 3), own=True) is None
 
 
+def test_whose_turn_is_next_is_not_evicted_where_the_queue_has_no_part_for_all() -> None:
+    queue: FairQueue[str] = FairQueue()
+    served = Counter[str]()
+    for _ in range(90):
+        queue.push("low", LOW)
+        if queue.evict(HIGH, (0, 0, 0), own=False) is not None:
+            queue.push("high", HIGH)
+        served[queue.pop() or ""] += 1
+    assert served == {"high": 80, "low": 10}
+
+
 def test_a_weight_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError):
         FairQueue((1, 0, 1))

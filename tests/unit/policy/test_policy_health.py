@@ -19,6 +19,10 @@ def test_checks_rise_and_fall(results, rise, fall) -> None:
             up = True
         assert state.report(ok) is (up is not was)
         assert state.up is up
+    missing = state.missing
+    assert (missing == 0) is up
+    # As many as it says bring it up, and no fewer.
+    assert [state.report(True) for _ in range(missing)] == [False] * (missing - 1) + [True] * (missing > 0)
 
 
 def test_failures_in_a_row_eject_for_longer_each_time_and_it_comes_back_slowly(clock) -> None:

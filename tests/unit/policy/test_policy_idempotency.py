@@ -4,12 +4,16 @@ import asyncio
 
 import pytest
 
+from broker.core.errors import BrokerError
+from broker.core.heads import ResponseHead
 from broker.policy.idempotency import MOST_WAITING, IdempotencySettings, IdempotencyStore
-from broker.policy.idempotency_claim import Claim, KeptAnswer, Key, KeyConflict, StoreFull, Trouble
+from broker.policy.idempotency_claim import Claim, KeptAnswer, Key
 
 KEY = Key("orders", "fno", "k-1")
 PRINT, OTHER = b"a" * 32, b"b" * 32
-ANSWER = KeptAnswer(201, ((b"Location", b"/orders/7"),), b"made")
+HEAD = ResponseHead(201, b"Created", False, [(b"Location", b"/orders/7")])
+ANSWER = KeptAnswer(HEAD, b"made")
+REUSED, IN_USE, UNKNOWN = "idempotency_key_reused", "idempotency_key_in_use", "idempotency_outcome_unknown"
 
 
 def store(clock, **more) -> IdempotencyStore:
@@ -21,10 +25,10 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def refused(some: IdempotencyStore, print_: bytes = PRINT, key: Key = KEY) -> KeyConflict:
-    with pytest.raises(KeyConflict) as caught:
+async def refused(some: IdempotencyStore, print_: bytes = PRINT, key: Key = KEY) -> str:
+    with pytest.raises(BrokerError) as caught:
         await some.begin(key, print_)
-    return caught.value
+    return caught.value.code
 
 
 async def claimed(some: IdempotencyStore, key: Key = KEY) -> Claim:
@@ -33,11 +37,15 @@ async def claimed(some: IdempotencyStore, key: Key = KEY) -> Claim:
     return claim
 
 
+async def answered(some: IdempotencyStore, key: Key = KEY, answer: KeptAnswer = ANSWER) -> None:
+    claim = await claimed(some, key)
+    claim.sent()
+    claim.keep(answer)
+
+
 async def test_a_repeated_key_gets_the_first_answer_until_it_expires(clock) -> None:
     some = store(clock, window=100)
-    with await claimed(some) as claim:
-        claim.sent()
-        claim.keep(ANSWER)
+    await answered(some)
     assert await some.begin(KEY, PRINT) is ANSWER
     clock.now += 99
     assert await some.begin(KEY, PRINT) is ANSWER
@@ -49,10 +57,10 @@ async def test_a_repeated_key_gets_the_first_answer_until_it_expires(clock) -> N
 async def test_another_request_with_the_key_is_422_and_another_caller_has_its_own(clock) -> None:
     some = store(clock)
     claim = await claimed(some)
-    assert (await refused(some, OTHER)).status == 422
+    assert await refused(some, OTHER) == REUSED
+    claim.sent()
     claim.keep(ANSWER)
-    conflict = await refused(some, OTHER)
-    assert (conflict.status, conflict.trouble) == (422, Trouble.REUSED)
+    assert await refused(some, OTHER) == REUSED
     await claimed(some, KEY._replace(caller="else"))
     await claimed(some, KEY._replace(route="else"))
 
@@ -64,6 +72,7 @@ async def test_a_second_waits_for_the_first(clock) -> None:
     await settle()
     waiting[0].cancel()
     await settle()
+    claim.sent()
     claim.keep(ANSWER)
     assert await waiting[1] is ANSWER
     assert await waiting[2] is ANSWER
@@ -75,10 +84,11 @@ async def test_when_the_first_was_never_sent_one_of_the_waiting_makes_the_call(c
     claim = await claimed(some)
     waiting = [asyncio.create_task(some.begin(KEY, PRINT)) for _ in range(2)]
     await settle()
-    claim.failed(ANSWER)
+    claim.give_up()
     await settle()
     (second,) = [task for task in waiting if task.done()]
     (third,) = [task for task in waiting if not task.done()]
+    second.result().sent()
     second.result().keep(ANSWER)
     assert await third is ANSWER
 
@@ -86,18 +96,20 @@ async def test_when_the_first_was_never_sent_one_of_the_waiting_makes_the_call(c
 async def test_a_second_that_waited_too_long_or_is_one_of_too_many_is_409(clock) -> None:
     some = store(clock, wait=0.01)
     claim = await claimed(some)
-    conflict = await refused(some)
-    assert (conflict.status, conflict.trouble) == (409, Trouble.RUNNING)
+    assert await refused(some) == IN_USE
     patient = store(clock)
     claim = await claimed(patient)
+    claim.sent()
+    with pytest.raises(BrokerError, match=IN_USE):
+        await patient.begin(KEY, PRINT, patience=-1)
     waiting = [asyncio.create_task(patient.begin(KEY, PRINT)) for _ in range(MOST_WAITING)]
     await settle()
-    assert (await refused(patient)).trouble is Trouble.RUNNING
+    assert await refused(patient) == IN_USE
     claim.keep(ANSWER)
     assert await asyncio.gather(*waiting) == [ANSWER] * MOST_WAITING
 
 
-@pytest.mark.parametrize("how", ["give_up", "drop", "cancel", "failed"])
+@pytest.mark.parametrize("how", ["give_up", "drop"])
 @pytest.mark.parametrize("sent", [False, True])
 async def test_what_was_not_sent_is_forgotten_and_what_was_is_never_sent_again(clock, how: str, sent: bool) -> None:
     some = store(clock)
@@ -106,28 +118,37 @@ async def test_what_was_not_sent_is_forgotten_and_what_was_is_never_sent_again(c
         claim.sent()
     if how == "give_up":
         claim.give_up()
-    elif how == "drop":
-        del claim
-    elif how == "cancel":
-        with pytest.raises(asyncio.CancelledError), claim:
-            raise asyncio.CancelledError
+    del claim
+    if sent:
+        assert await refused(some) == UNKNOWN
     else:
-        claim.failed(ANSWER)
-    if not sent:
         await claimed(some)
-    elif how == "failed":
+
+
+@pytest.mark.parametrize("outcome", ["keep", "give_up"])
+async def test_a_call_that_was_refused_with_401_was_not_applied_unless_another_attempt_may_have_been(
+    clock, outcome: str
+) -> None:
+    some = store(clock)
+    for attempts in (1, 2):
+        claim = await claimed(some)
+        for _ in range(attempts):
+            claim.sent()
+        claim.refused()
+        claim.keep(ANSWER) if outcome == "keep" else claim.give_up()
+    if outcome == "keep":
         assert await some.begin(KEY, PRINT) is ANSWER
     else:
-        conflict = await refused(some)
-        assert (conflict.status, conflict.trouble) == (409, Trouble.UNKNOWN)
+        assert await refused(some) == UNKNOWN
 
 
 async def test_the_first_outcome_counts(clock) -> None:
     some = store(clock)
     claim = await claimed(some)
+    claim.sent()
     claim.keep(ANSWER)
     claim.give_up()
-    claim.keep(KeptAnswer(500, (), b""))
+    claim.keep(KeptAnswer(HEAD, b"else"))
     assert await some.begin(KEY, PRINT) is ANSWER
 
 
@@ -135,27 +156,53 @@ async def test_answers_make_room_for_newer_ones_and_their_keys_stay(clock) -> No
     some = store(clock, memory=3 * ANSWER.size, answer_most=2 * ANSWER.size)
     keys = [KEY._replace(key=str(number)) for number in range(4)]
     for key in keys:
-        (await claimed(some, key)).keep(ANSWER)
+        await answered(some, key)
     assert some.memory == 3 * ANSWER.size
-    assert (await refused(some, key=keys[0])).trouble is Trouble.UNKNOWN
+    assert await refused(some, key=keys[0]) == UNKNOWN
     assert await some.begin(keys[1], PRINT) is ANSWER
     large = KEY._replace(key="large")
-    (await claimed(some, large)).keep(KeptAnswer(200, (), bytes(2 * ANSWER.size)))
-    assert (await refused(some, key=large)).trouble is Trouble.UNKNOWN
+    await answered(some, large, KeptAnswer(HEAD, bytes(2 * ANSWER.size)))
+    assert await refused(some, key=large) == UNKNOWN
 
 
-async def test_a_full_store_takes_no_new_key_and_forgets_none(clock) -> None:
+async def test_a_full_store_takes_no_new_key_forgets_none_and_says_what_helps(
+    clock, caplog: pytest.LogCaptureFixture
+) -> None:
     some = store(clock, entries=2, window=100)
-    (await claimed(some)).keep(ANSWER)
+    await answered(some)
     clock.now += 40
     running = await claimed(some, KEY._replace(key="k-2"))
-    with pytest.raises(StoreFull) as caught:
-        await some.begin(KEY._replace(key="k-3"), PRINT)
-    assert caught.value.seconds == 60
+    for _ in range(3):
+        with pytest.raises(BrokerError, match="overloaded") as caught:
+            await some.begin(KEY._replace(key="k-3"), PRINT)
+    [(_, seconds)] = caught.value.headers
+    assert 60 <= int(seconds) <= 75
+    assert [record.getMessage() for record in caplog.records if "idempotency_keys.entries" in record.getMessage()] == [
+        caplog.records[0].getMessage()
+    ]
     assert await some.begin(KEY, PRINT) is ANSWER
     clock.now += 60
     await claimed(some, KEY._replace(key="k-3"))
     running.give_up()
+
+
+async def test_other_settings_count_for_what_is_remembered(clock) -> None:
+    some = store(clock, window=100)
+    await answered(some)
+    clock.now += 90
+    await answered(some, KEY._replace(key="k-2"))
+    some.limit(IdempotencySettings(window=200, memory=ANSWER.size))
+    assert len(some) == 2
+    assert some.memory == ANSWER.size
+    assert await refused(some) == UNKNOWN
+    some.limit(IdempotencySettings(window=50, memory=ANSWER.size))
+    assert len(some) == 1
+    assert await some.begin(KEY._replace(key="k-2"), PRINT) is ANSWER
+
+
+async def test_no_repr_shows_an_answer() -> None:
+    assert "made" not in repr(ANSWER)
+    assert "orders" not in repr(ANSWER)
 
 
 @pytest.mark.parametrize("wrong", ["window", "entries", "memory", "answer_most", "wait"])

@@ -1,0 +1,37 @@
+"""Where connections come in: each is let in or reset before anything is made for it."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final, cast
+
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+class Entrance(asyncio.Protocol):
+    """The first protocol of every connection of a listener; it keeps nothing, so one serves them all."""
+
+    def __init__(self, admit: Callable[[str], asyncio.Protocol | None]) -> None:
+        """`admit`: what goes on with a connection from an address; None resets it."""
+        self._admit = admit
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        address = transport.get_extra_info("peername")
+        connection = self._admit(address[0] if address else "")
+        if connection is None:
+            _reset(cast("asyncio.Transport", transport))
+            return
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Leave no trace of it, not even in TIME_WAIT."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is not None:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass
+    transport.abort()

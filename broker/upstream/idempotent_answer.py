@@ -1,0 +1,139 @@
+"""An answer kept while it goes to its caller, and one that is given again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from broker.core.body import Body
+from broker.core.heads import ResponseHead
+from broker.core.message import Line
+from broker.policy.idempotency_claim import KeptAnswer
+from broker.upstream.spool import whole_body
+
+REPLAYED: Final = b"Idempotency-Replayed"
+_OF_ITS_OWN: Final = frozenset({b"x-request-id", REPLAYED.lower()})
+
+
+class Replay:
+    """The first answer, given again."""
+
+    def __init__(self, kept: KeptAnswer) -> None:
+        lines: list[Line] = [line for line in kept.head.lines if line[0].lower() not in _OF_ITS_OWN]
+        self.head: ResponseHead = replace(kept.head, lines=[*lines, (REPLAYED, b"true")])
+        self.body: Body | None = whole_body([kept.body])
+
+    def cancel(self) -> None:
+        """All of it is there."""
+
+
+class Collected:
+    """Pieces of an answer that may be worth keeping."""
+
+    def __init__(self, room: "Room", most: int, full: Callable[[], None]) -> None:
+        """`most`: bytes. `full`: told when there is too much to keep."""
+        self._room = room
+        self._most = most
+        self._full = full
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.whole = True
+        """Whether all that came is here still."""
+
+    def add(self, data: bytes) -> None:
+        """The next piece; what does not fit makes the rest worthless."""
+        if not self.whole:
+            return
+        if self._size + len(data) > self._most or not self._room.take(len(data)):
+            self.drop()
+            self._full()
+            return
+        self._size += len(data)
+        self._parts.append(data)
+
+    def drop(self) -> None:
+        """Nobody wants it."""
+        self.whole = False
+        self._parts.clear()
+        self._room.free(self._size)
+        self._size = 0
+
+    def take(self) -> bytes:
+        """All of it, which is not counted here any more."""
+        data = b"".join(self._parts)
+        self.drop()
+        return data
+
+
+class Room:
+    """Memory for answers that are still coming, in bytes."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there is so much."""
+        if self.taken + size > self.most:
+            return False
+        self.taken += size
+        return True
+
+    def free(self, size: int) -> None:
+        """So much was given back."""
+        self.taken -= size
+
+
+class Copied(Body):
+    """A body that is copied as it goes by, and then only for the copy once its reader has left."""
+
+    __slots__ = ("_collected", "_ended", "_under", "alone")
+
+    def __init__(self, under: Body, collected: Collected, ended: Callable[[bool], None], *, alone: bool) -> None:
+        """`ended`: told once whether all of it came. `alone`: nobody reads it."""
+        super().__init__(_Below(under))
+        self._under = under
+        self._collected = collected
+        self._ended = ended
+        self.alone = alone
+
+    def start(self) -> None:
+        """Let it come."""
+        self._under.drain(self)
+
+    def leave(self) -> None:
+        """Nobody reads it any more."""
+        self.alone = True
+        self._under.resume()
+
+    def pause(self) -> None:
+        if not self.alone:
+            super().pause()
+
+    def write(self, data: bytes) -> None:
+        """More of the body below."""
+        self._collected.add(data)
+        if not self.alone:
+            self.feed(data)
+
+    def finish(self) -> None:
+        if not self.alone:
+            super().finish()
+        self._ended(True)
+
+    def fail(self, error: Exception) -> None:
+        if not self.alone:
+            super().fail(error)
+        self._ended(False)
+
+
+class _Below:
+    """The body below as a source."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def pause_body(self) -> None:
+        self._body.pause()
+
+    def resume_body(self) -> None:
+        self._body.resume()
