@@ -133,7 +133,7 @@ class App:
         self._ready = False
         await self._end_reloads()
         config = running.state.config
-        log.info("draining", extra={"event": "draining", "calls": len(running.calls())})
+        log.info("draining", extra={"event": "draining", "calls": len(running.calls()) + running.alone})
         for listener in running.listeners.values():
             listener.announce()
         if grace:
@@ -149,9 +149,10 @@ class App:
             listener.drain()
         try:
             async with asyncio.timeout(max(drain_seconds, 0.05)):
-                await asyncio.gather(*(listener.drained() for listener in running.all_listeners))
+                await running.over()
         except TimeoutError:
-            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": len(running.calls())})
+            late = len(running.calls()) + running.alone
+            log.warning("calls were cut off", extra={"event": "drain_timeout", "calls": late})
         calls = running.calls()
         await asyncio.gather(*(listener.cut_off() for listener in running.all_listeners))
         if calls:

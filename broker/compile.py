@@ -7,6 +7,7 @@ from broker.callers.authenticate import any_of, public
 from broker.callers.build import build_callers, build_slowing
 from broker.callers.slowing import Slowing
 from broker.callers.verdict import CallerCheck
+from broker.compile_callers import CallerLimits
 from broker.compile_carry import Before, settle
 from broker.compile_credentials import Credentialed, with_credentials
 from broker.compile_http import make_upstream
@@ -63,6 +64,7 @@ class _Compiler:
         self._keys = before.idempotency_keys(idempotency_settings(config))
         self._registry = before.registry()
         self._priorities = priorities_of(config)
+        self._caller_limits = CallerLimits(config, self._registry)
         self._wheel = wheel
         self._reasons: list[str] = []
         self._places: list[Loc] = []
@@ -203,7 +205,7 @@ class _Compiler:
             chosen,
             self._slowing[self._config.listener_of(route)],
         )
-        plan.gate = make_gate(self._config, route, self._registry, self._priorities)
+        plan.gate = make_gate(self._config, route, self._registry, self._priorities, self._caller_limits)
         return plan
 
     def _source(self, reference: Reference) -> SecretSource:

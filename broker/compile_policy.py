@@ -5,6 +5,7 @@ from collections.abc import Mapping, Set
 from math import inf
 
 from broker.callers.address import client_key
+from broker.compile_callers import CallerLimits, priority_named, tokens_of
 from broker.compile_credentials import limits_of
 from broker.compile_targets import choose_targets
 from broker.config.model import Config, Route
@@ -17,10 +18,9 @@ from broker.policy.bulkhead import Bulkhead, BulkheadSettings
 from broker.policy.fair_queue import Priority
 from broker.policy.gate import Gate
 from broker.policy.idempotency import IdempotencySettings
-from broker.policy.meter import Meter, Tokens, share_of
-from broker.policy.registry import Name, Registry
+from broker.policy.meter import Meter, share_of
+from broker.policy.registry import Registry
 from broker.policy.retry import Backoff
-from broker.policy.shared_bucket import SharedBucket
 from broker.upstream.idempotent import IdempotentUpstream
 from broker.upstream.idempotent_call import IdempotencyKeys
 from broker.upstream.retrying import RetryingUpstream, RetrySettings
@@ -36,35 +36,25 @@ def priorities_of(config: Config) -> Priorities:
     for route in config.routes:
         callers = [] if route.callers == "public" else route.callers
         given = [config.callers[name].priority for name in callers if name in config.callers] or [None]
-        found[route.upstream] |= {_priority(own or route.priority) for own in given}
+        found[route.upstream] |= {priority_named(own or route.priority) for own in given}
     return found
 
 
-def _priority(name: str | None) -> Priority:
-    return Priority[(name or "medium").upper()]
-
-
-def make_gate(config: Config, route: Route, registry: Registry, priorities: Priorities) -> Gate:
+def make_gate(config: Config, route: Route, registry: Registry, priorities: Priorities, callers: CallerLimits) -> Gate:
     """The gate of a route: its limits, and the pauses that its upstream may ask for."""
     upstream = config.upstreams[route.upstream]
-    callers = [] if route.callers == "public" else list(route.callers)
+    own, of_callers = callers.of(() if route.callers == "public" else tuple(route.callers))
     meters = []
     if route.rate is not None:
-        tokens = _tokens(("route", route.name), route.rate, registry)
+        tokens = tokens_of(("route", route.name), route.rate, registry)
         meters.append(Meter(tokens, "The route takes no more calls now."))
     if upstream.rate is not None:
         meters.append(_common(route.upstream, upstream.rate, registry, priorities[route.upstream]))
-    own = {}
-    for name in callers:
-        rate = config.callers[name].rate
-        if rate is not None:
-            own[name] = Meter(_tokens(("caller", name), rate, registry), "The caller makes too many calls.")
-    of_callers = {name: _priority(given) for name in callers if (given := config.callers[name].priority) is not None}
     return Gate(
         meters,
         own,
         _bulkheads(config, route, registry),
-        _priority(route.priority),
+        priority_named(route.priority),
         of_callers,
         registry.pauses,
         route.upstream,
@@ -76,16 +66,12 @@ def make_gate(config: Config, route: Route, registry: Registry, priorities: Prio
 def _common(upstream: str, rate: Rate, registry: Registry, priorities: Set[Priority]) -> Meter:
     """What calls of all priorities take from; who has nobody above leaves nothing, and needs no share."""
     shares = {
-        priority: _tokens(("share", priority.name.lower(), upstream), share_of(rate, priority), registry)
+        priority: tokens_of(("share", priority.name.lower(), upstream), share_of(rate, priority), registry)
         for priority in priorities
         if priority > min(priorities)
     }
-    tokens = _tokens(("upstream", upstream), rate, registry)
+    tokens = tokens_of(("upstream", upstream), rate, registry)
     return Meter(tokens, "The upstream takes no more calls now.", shares)
-
-
-def _tokens(name: Name, rate: Rate, registry: Registry) -> Tokens:
-    return Tokens(registry.bucket(name, rate), SharedBucket(":".join(name), rate))
 
 
 def _bulkheads(config: Config, route: Route, registry: Registry) -> list[Bulkhead]:

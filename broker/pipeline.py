@@ -53,6 +53,8 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         await relay(exchange, reply)
     except BrokerError as error:
         aborted = answer_error(exchange, error)
+        # Else the answer that broke off with it, and the frames it came through, would keep each other.
+        error.__traceback__ = None
     except asyncio.CancelledError:
         aborted = answer_interruption(exchange)
     except Exception:

@@ -146,8 +146,19 @@ class Running:
         """The calls under way."""
         return [task for listener in self.all_listeners for task in listener.calls()]
 
+    @property
+    def alone(self) -> int:
+        """Calls under way that have an `Idempotency-Key` and no caller any more."""
+        return 0 if self.compiled is None else len(self.compiled.idempotency_keys.alone)
+
+    async def over(self) -> None:
+        """Wait until no caller is connected, and no call is under way."""
+        await asyncio.gather(*(listener.drained() for listener in self.all_listeners))
+        if self.compiled is not None:
+            await self.compiled.idempotency_keys.alone.over()
+
     async def close(self) -> None:
-        """Let go of everything; no call is under way any more."""
+        """Let go of everything; no call with a caller is under way any more."""
         await self.leaving.finish()
         if self.compiled is not None:
             await self.compiled.idempotency_keys.close()

@@ -6,7 +6,7 @@ from bench.attack.figures import at_work, calls, failed, ratio
 from bench.attack.scenario import ATTACK, CALLS, IDLE, Scenario
 from bench.targets import Verdict
 
-RATIO, AT_WORK = 2.0, 0.9
+RATIO, AT_WORK = 2.0, 0.8
 
 Results = dict[str, Any]
 """`scenario`, `proxies` by name, `machine`, `versions`."""
@@ -29,5 +29,5 @@ def judge(results: Results) -> list[Verdict]:
     lost = failed(seen)
     verdicts.append(Verdict("no call of the good caller fails", f"{lost:,} of {calls(seen) + lost:,}", not lost))
     share = at_work(seen) / scenario.attackers
-    verdicts.append(Verdict("attackers at work at the end ≥ 90 %", f"{100 * share:.0f} %", share >= AT_WORK))
+    verdicts.append(Verdict("attackers at work at the end ≥ 80 %", f"{100 * share:.0f} %", share >= AT_WORK))
     return verdicts

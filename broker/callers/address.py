@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
-from broker.core.exchange import Exchange
+from broker.core.exchange import CallerSide, Exchange
 
 Address = IPv4Address | IPv6Address
 
@@ -19,12 +19,15 @@ def client_address(exchange: Exchange) -> Address | None:
     Read from the end, as each proxy appends whom it saw: the first address that is no trusted proxy's is the caller.
     """
     side = exchange.caller_side
-    address = parse_address(side.peer.encode())
     if not side.peer_trusted:
-        return address
+        return parse_address(side.peer.encode())
     told = account(exchange)
-    if told is None:
-        return None
+    return None if told is None else named(side, told)
+
+
+def named(side: CallerSide, told: list[bytes]) -> Address | None:
+    """The caller by one account of a trusted peer: where it names none but trusted proxies, the first of them."""
+    address = parse_address(side.peer.encode())
     for element in reversed(told):
         if address is None or not side.trusts(str(address)):
             break
@@ -57,11 +60,16 @@ def account(exchange: Exchange) -> list[bytes] | None:
 
     A proxy appends to one of them and lets the other through as it came: which of them is made up nobody can tell.
     """
-    plain = listed(exchange.head.values(b"x-forwarded-for"))
-    standard = forwarded_for(exchange.head.values(b"forwarded"))
+    plain, standard = accounts(exchange)
     if not plain or not standard:
         return plain or standard
     return plain if list(map(parse_address, plain)) == list(map(parse_address, standard)) else None
+
+
+def accounts(exchange: Exchange) -> tuple[list[bytes], list[bytes]]:
+    """What `X-Forwarded-For` and what `Forwarded` tell; empty where the field did not come."""
+    values = exchange.head.values
+    return listed(values(b"x-forwarded-for")), forwarded_for(values(b"forwarded"))
 
 
 def listed(values: list[bytes]) -> list[bytes]:

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from broker.config.model import Admin, Caller, Config, Limits, Listener, Route, Secrets, Upstream
+from broker.config.model import Admin, Caller, Config, IdempotencyKeys, Limits, Listener, Route, Secrets, Upstream
 
 _T = TypeVar("_T")
 _CALLER: Final = TypeAdapter[Any](Caller)
@@ -26,6 +26,7 @@ class Draft:
     admin: Admin | None = None
     secrets: Secrets | None = None
     limits: Limits | None = None
+    idempotency_keys: IdempotencyKeys | None = None
     whole: bool = False
     """Whether nothing was left out."""
 
@@ -47,6 +48,7 @@ def draft_of(config: Config) -> Draft:
         config.admin,
         config.secrets,
         config.limits,
+        config.idempotency_keys,
         whole=True,
     )
 
@@ -64,6 +66,9 @@ def salvage(data: Mapping[str, Any], context: Mapping[str, Any]) -> Draft:
         names={name: dict.fromkeys(entries) for name, entries in sections.items()},
         secrets=_valid(TypeAdapter(Secrets), {"": data.get("secrets") or {}}, context).get(""),
         limits=_valid(TypeAdapter(Limits), {"": data.get("limits") or {}}, context).get(""),
+        idempotency_keys=_valid(TypeAdapter(IdempotencyKeys), {"": data.get("idempotency_keys") or {}}, context).get(
+            ""
+        ),
     )
 
 

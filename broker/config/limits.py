@@ -13,6 +13,8 @@ from broker.config.scalars import FilePath, Size, Timeout
 from broker.config.secret_ref import SecretRef
 
 _PORT: Final = 6379
+LONGEST_STORE_TIMEOUT: Final = 2.0
+"""Seconds: the calls that find out that the store is away wait so long, and so does the start."""
 _URL: Final = re.compile(r"(redis|rediss|valkey|valkeys)://(?:([^@/?#:]*)(:[^@]*)?@)?([^/?#@]+)(?:/([0-9]{0,3}))?\Z")
 
 
@@ -61,7 +63,9 @@ class Limits(Model):
     store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = setting(
         "broker", "What its keys begin with: the same for replicas, another one for each other broker."
     )
-    store_timeout: Timeout = setting("100ms", "How long it may take, before the broker goes by limits of its own.")
+    store_timeout: Timeout = setting(
+        "100ms", "How long it may take, 2s at most, before the broker goes by limits of its own."
+    )
     connections: int = setting(20000, "Open connections of all listeners together.", ge=1)
     connections_per_address: int = setting(
         1000, "Open connections from one address, or one /64 of IPv6; trusted proxies are not counted.", ge=1

@@ -29,6 +29,22 @@ class BodySink(Protocol):
         """The body broke off: whoever reads on must not see it as complete."""
 
 
+class _Ended:
+    """Stands for the sink of a body that has ended: sinks know their body often, and the two would keep each other."""
+
+    def write(self, data: bytes) -> None:
+        """Nothing comes."""
+
+    def finish(self) -> None:
+        """It was told."""
+
+    def fail(self, error: Exception) -> None:
+        """It was told."""
+
+
+_ENDED: Final = _Ended()
+
+
 class Body:
     """The bytes of one body. It is complete, or failed, or still coming; it is drained once."""
 
@@ -64,16 +80,20 @@ class Body:
         self.complete = True
         # The connection goes on to its next message, whether or not this one has been taken.
         self.resume()
-        if self._sink is not None:
-            self._sink.finish()
+        sink = self._sink
+        if sink is not None:
+            self._sink = _ENDED
+            sink.finish()
 
     def fail(self, error: Exception) -> None:
         """The source broke off."""
         if self.complete or self.error is not None:
             return
         self.error = error
-        if self._sink is not None:
-            self._sink.fail(error)
+        sink = self._sink
+        if sink is not None:
+            self._sink = _ENDED
+            sink.fail(error)
 
     def take(self) -> bytes | None:
         """All of it, when it is complete and nobody drained it yet."""
@@ -92,8 +112,10 @@ class Body:
         for data in held:
             sink.write(data)
         if self.complete:
+            self._sink = _ENDED
             sink.finish()
         elif self.error is not None:
+            self._sink = _ENDED
             sink.fail(self.error)
 
     def pause(self) -> None:

@@ -129,8 +129,8 @@ class ServerConnection(CallerStream):
 
     def on_request_end(self) -> None:
         exchange, self._receiving = self._receiving, None
-        self._deadlines.no_body()
         if exchange is not None and exchange.body is not None:
+            self._deadlines.no_body()
             exchange.body.finish()
         elif self._deadlines.phase is Phase.REST:
             self._await_request()

@@ -117,7 +117,8 @@ class Deadlines:
         """A phase begins that may take so long."""
         self.phase = phase
         self._until = due = monotonic() + seconds
-        self._watch(due)
+        if due < self._alarm.due:
+            self._watch(due)
 
     def begin_call(self) -> None:
         """A call begins: how long it may take is told by `call_until`."""
@@ -127,7 +128,8 @@ class Deadlines:
     def call_until(self, due: float) -> None:
         """The whole call has to be over at `due`."""
         self._call = due
-        self._watch(due)
+        if due < self._alarm.due:
+            self._watch(due)
 
     def end_call(self) -> None:
         """The call is over: nothing of it is awaited any more."""
@@ -155,7 +157,8 @@ class Deadlines:
         """The caller has to take some of what waits for it."""
         self._write_left = self._connection.waiting
         self._write = due = monotonic() + self.settings.write
-        self._watch(due)
+        if due < self._alarm.due:
+            self._watch(due)
 
     def unblocked(self) -> None:
         """The caller took enough."""
@@ -172,9 +175,8 @@ class Deadlines:
         return min(self._until, self._body, self._rate, self._write, self._call)
 
     def _watch(self, due: float) -> None:
-        """Have the alarm ring at `due` at the latest; that it may ring earlier costs only a look."""
-        if due < self._alarm.due:
-            self._host.wheel.set(self._alarm, due)
+        """Have the alarm ring at `due`; one that rings earlier costs only a look, and stays as it is."""
+        self._host.wheel.set(self._alarm, due)
 
     def _ring(self) -> None:
         now = monotonic()

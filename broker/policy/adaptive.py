@@ -7,7 +7,7 @@ luckiest call.
 """
 
 from collections.abc import Callable
-from math import inf
+from math import inf, sqrt
 from typing import Final
 
 from broker.policy.adaptive_ceiling import Ceiling
@@ -25,6 +25,9 @@ _HALF: Final = 0.5
 """The limit shrinks to no less of it ever."""
 _BETTER: Final = 0.99
 """Times the mean of a window before: then the service recovers."""
+_SURE: Final = 3.0
+"""Standard deviations above the share of overloaded calls that is borne: asked after each call, less would soon be met
+by chance."""
 _CALM: Final = 10
 """Windows without a shrinkage before the quiet service is measured: what the overload has cost it wears off."""
 
@@ -196,7 +199,8 @@ class AdaptiveLimit:
     @property
     def _struggles(self) -> bool:
         sample, settings = self._sample, self._settings
-        return sample.calls >= settings.calls and sample.overloaded >= settings.failures * sample.calls
+        borne = settings.failures * sample.calls
+        return sample.calls >= settings.calls and sample.overloaded >= borne + _SURE * sqrt(borne)
 
     def _settle(self, now: float) -> None:
         self._settled_at = now

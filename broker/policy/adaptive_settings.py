@@ -24,9 +24,9 @@ class AdaptiveSettings:
     headroom: float = 1.0
     """Calls by which the limit grows in a window, or a tenth of it where that is more."""
     failures: float = 0.1
-    """The share of overloaded calls (timeouts, 429, 503) from which on the limit shrinks."""
+    """The share of overloaded calls (timeouts, 429, 503, 504) that is borne; above it, and above chance, it shrinks."""
     back_off: float = 0.7
-    """What the limit is multiplied with when that share is reached."""
+    """What the limit is multiplied with when that share is exceeded."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most or self.calls < 1:

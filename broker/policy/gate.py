@@ -42,7 +42,7 @@ class Gate:
     @property
     def open(self) -> bool:
         """Whether every call passes: the route has no limit, and no upstream asked for a pause."""
-        return not (self._limited or self._pauses)
+        return not (self._limited or self._pauses.until)
 
     def priority_of(self, caller: str) -> Priority:
         """The caller's own priority counts, then the route's."""

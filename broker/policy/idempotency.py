@@ -4,21 +4,25 @@ draft-ietf-httpapi-idempotency-key-header-07. A repeated key gets the first answ
 while the first is under way waits for its answer, and gets a 409 where the wait is too long (section 2.6); one with
 another request gets a 422 (section 2.7). What nobody knows the outcome of is never sent again: 409 as well.
 
-Nothing that could be repeated is forgotten before its time: a store that is full takes no new key.
+Nothing that could be repeated is forgotten before its time: a store that is full takes no new key. One owner of keys
+fills a part of it only.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Final
 
 from broker.core.errors import BrokerError
 from broker.policy.idempotency_claim import Claim, KeptAnswer, Key
+from broker.policy.idempotency_memory import Remembered
+from broker.policy.idempotency_settings import IdempotencySettings
 from broker.policy.refusal import refusal
+
+__all__ = ["MOST_WAITING", "IdempotencySettings", "IdempotencyStore"]
 
 log = logging.getLogger(__name__)
 
@@ -27,26 +31,6 @@ MOST_WAITING: Final = 16
 _COMPLAIN_EVERY: Final = 60.0
 _ASK_AGAIN: Final = 5.0
 """Seconds after which an answer that did not come in time may be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencySettings:
-    """Seconds, counts, bytes."""
-
-    window: float = 600.0
-    """Seconds that a key is remembered after its call was over."""
-    entries: int = 100_000
-    """Keys that are remembered."""
-    memory: int = 64 << 20
-    """Bytes of all answers."""
-    answer_most: int = 1 << 20
-    """Bytes of one answer; of a larger one only the key is kept."""
-    wait: float = 30.0
-    """Seconds that a repeated request waits for the first."""
-
-    def __post_init__(self) -> None:
-        if min(self.window, self.entries, self.memory, self.answer_most, self.wait) <= 0:
-            raise ValueError("the times, entries and sizes of an idempotency store are more than 0")
 
 
 class _Running:
@@ -60,36 +44,34 @@ class _Running:
         self.waiting = 0
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A call that is over; without an answer where that is unknown, too large, or made room."""
-
-    fingerprint: bytes
-    answer: KeptAnswer | None
-    since: float
-
-
 class IdempotencyStore:
     """Keys of calls that are under way, and of those that are over."""
 
     def __init__(self, settings: IdempotencySettings, clock: Callable[[], float]) -> None:
-        self.memory = 0
-        """Bytes of all answers that are kept."""
-        self.settings = settings
         self._clock = clock
         self._running: dict[Key, _Running] = {}
-        self._over: OrderedDict[Key, _Entry] = OrderedDict()
-        self._answered: OrderedDict[Key, _Entry] = OrderedDict()
+        self._running_of: Counter[str] = Counter()
+        """How many of those belong to each owner."""
+        self._over = Remembered(settings, clock)
         self._complained = -inf
 
     def __len__(self) -> int:
-        self._forget(self._clock())
+        self._over.forget()
         return len(self._running) + len(self._over)
+
+    @property
+    def settings(self) -> IdempotencySettings:
+        """What it goes by."""
+        return self._over.settings
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all answers that are kept."""
+        return self._over.memory
 
     def limit(self, settings: IdempotencySettings) -> None:
         """Go by other settings from now on, for the keys that are remembered too."""
-        self.settings = settings
-        self._make_room()
+        self._over.limit(settings)
 
     def running(self, key: Key) -> bool:
         """Whether a call with this key is under way: who begins another waits."""
@@ -133,54 +115,34 @@ class IdempotencyStore:
                 raise BrokerError("idempotency_outcome_unknown")
             return entry.answer
         if count >= self.settings.entries:
-            raise self._full()
+            raise self._full("", self._over.next_goes(None))
+        if self._running_of[key.caller] + self._over.of(key.caller) >= self.settings.entries_each:
+            raise self._full("the share of one caller, ", self._over.next_goes(key.caller))
         running = self._running[key] = _Running(fingerprint)
+        self._running_of[key.caller] += 1
         return Claim(partial(self._finish, key, running))
 
-    def _full(self) -> BrokerError:
-        now = self._clock()
+    def _full(self, which: str, left: float | None) -> BrokerError:
+        settings, now = self.settings, self._clock()
         if now - self._complained >= _COMPLAIN_EVERY:
             self._complained = now
             log.error(
-                "%d keys are remembered, so calls with another Idempotency-Key are refused: "
+                "%s%d keys are remembered, so calls with another Idempotency-Key are refused: "
                 "more idempotency_keys.entries or a shorter idempotency_keys.window make room",
-                self.settings.entries,
+                which,
+                settings.entries_each if which else settings.entries,
                 extra={"event": "idempotency_keys_full"},
             )
-        oldest = next(iter(self._over.values()), None)
-        left = oldest.since + self.settings.window - now if oldest is not None else 1.0
-        return refusal("overloaded", left, "No more idempotency keys can be remembered.")
+        return refusal("overloaded", 1.0 if left is None else left, "No more idempotency keys can be remembered.")
 
     def _finish(self, key: Key, running: _Running, answer: KeptAnswer | None, remember: bool) -> None:
         del self._running[key]
+        self._running_of[key.caller] -= 1
+        if not self._running_of[key.caller]:
+            del self._running_of[key.caller]
         if remember:
-            if answer is not None and answer.size > min(self.settings.answer_most, self.settings.memory):
-                answer = None
-            entry = self._over[key] = _Entry(running.fingerprint, answer, self._clock())
-            if answer is not None:
-                self._answered[key] = entry
-                self.memory += answer.size
-                self._make_room()
+            self._over.add(key, running.fingerprint, answer)
         running.over.set()
-
-    def _make_room(self) -> None:
-        while self.memory > self.settings.memory:
-            self._drop_answer(next(iter(self._answered)))
-
-    def _drop_answer(self, key: Key) -> None:
-        entry = self._answered.pop(key, None)
-        if entry is not None and entry.answer is not None:
-            self.memory -= entry.answer.size
-            entry.answer = None
-
-    def _forget(self, now: float) -> None:
-        # All are kept for the same time, so that the first are the oldest.
-        while self._over:
-            key, entry = next(iter(self._over.items()))
-            if entry.since + self.settings.window > now:
-                return
-            self._drop_answer(key)
-            del self._over[key]
 
 
 def _check(first: bytes, fingerprint: bytes) -> None:

@@ -65,10 +65,11 @@ class Pauses:
         self._most = most
         self._default = default
         self._keys = keys
-        self._until: dict[Hashable, float] = {}
+        self.until: dict[Hashable, float] = {}
+        """When each pause ends; where this is empty, nobody has to ask for more."""
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self.until)
 
     def note(self, key: Hashable, status: int, retry_after: bytes | None) -> float:
         """An answer came; the seconds of the pause that it asked for, 0.0 for none."""
@@ -83,27 +84,27 @@ class Pauses:
         until = now + min(seconds, self._most)
         if until <= now:
             return self.left(key)
-        if key not in self._until and len(self._until) >= self._keys:
+        if key not in self.until and len(self.until) >= self._keys:
             self._forget(now)
-        until = self._until[key] = max(until, self._until.get(key, until))
+        until = self.until[key] = max(until, self.until.get(key, until))
         return until - now
 
     def left(self, key: Hashable) -> float:
         """Seconds until the pause ends; 0.0 where there is none."""
-        if not self._until:
+        if not self.until:
             return 0.0
-        until = self._until.get(key)
+        until = self.until.get(key)
         if until is None:
             return 0.0
         left = until - self._clock()
         if left > 0:
             return left
-        del self._until[key]
+        del self.until[key]
         return 0.0
 
     def left_for(self, upstream: str, route: str, caller: str) -> float:
         """Seconds for which an upstream wants no such call: all are meant by a 503, those counted as one by a 429."""
-        if not self._until:
+        if not self.until:
             return 0.0
         return max(self.left((upstream,)), self.left((upstream, route, caller)))
 
@@ -113,9 +114,9 @@ class Pauses:
 
     def _forget(self, now: float) -> None:
         """Make room: what is over goes, else what is over soonest."""
-        self._until = {key: until for key, until in self._until.items() if until > now}
-        while len(self._until) >= self._keys:
-            del self._until[min(self._until, key=self._until.__getitem__)]
+        self.until = {key: until for key, until in self.until.items() if until > now}
+        while len(self.until) >= self._keys:
+            del self.until[min(self.until, key=self.until.__getitem__)]
 
 
 class TargetPauses:

@@ -4,31 +4,25 @@ While it is, nobody waits for it: `take` raises `StoreAway` at once, and the sto
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from time import monotonic
 from typing import Final
 
-from redis.asyncio import Connection
 from redis.exceptions import NoScriptError, ResponseError
 
 from broker.core.rates import Rate
 from broker.policy.shared_bucket import Asked, Refused, SharedBucket, StoreAway
 from broker.policy.shared_link import StoreDenied, StoreSettings, away, link, opened
 from broker.policy.shared_pipe import Pipe
+from broker.policy.shared_presence import Presence
 from broker.policy.shared_script import DIGEST, SCRIPT, Answer, Terms, operands
 
-log = logging.getLogger(__name__)
-
-_CONNECT: Final = 1.0, 5.0
-"""Least and most seconds for connection, TLS and login together; no call waits for them, but the start does."""
-_SOON: Final = 0.1
-_PAUSE: Final = 1.0
-"""Seconds before the first attempt to get it back, and before each that follows; a quarter more or less."""
+_REACHED: Final = 1.0, 5.0
+"""Least and most seconds for connection, TLS, login and the first look; no call waits for them, but the start does."""
 _BEAT: Final = 10.0
-"""Seconds between two looks at it: below what servers and firewalls wait before they drop an idle connection."""
+"""Seconds between two looks at it: below what servers and firewalls wait before they drop an idle connection. It is
+steady from the second on."""
 _TRIAL: Final = SharedBucket("trial", Rate(1000.0, 1000.0))
 _RANDOM: Final = random.Random()  # noqa: S311 - spreads load, guards nothing
 
@@ -39,13 +33,13 @@ class SharedStore:
     def __init__(self, name: str, settings: StoreSettings) -> None:
         """`name`: how the log calls it."""
         self.name = name
+        self._presence = Presence(name)
         self.fallbacks = 0
         """Calls that were decided without it."""
         self._settings = settings
         self._pipe: Pipe | None = None
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
-        self._away_since: float | None = None
 
     @property
     def up(self) -> bool:
@@ -121,36 +115,50 @@ class SharedStore:
     async def _keep(self) -> None:
         while True:
             try:
-                await self._use(Pipe(await self._connected(), self._settings.timeout))
+                await self._use(await self._reached())
             except Exception as error:
                 reason = error if isinstance(error, StoreAway) else away(error)
-                await self._pause(reason, _SOON if self._gone(reason) else _PAUSE)
+                seconds = self._presence.gone(reason)
+                self._tried.set()
+                await self._pause(reason, seconds)
 
-    async def _connected(self) -> Connection:
-        least, most = _CONNECT
+    async def _reached(self) -> Pipe:
+        """A connection on which it works, within the time that the start may wait; or `StoreAway`."""
+        least, most = _REACHED
         seconds = min(max(least, 4 * self._settings.timeout), most)
+        pipe: Pipe | None = None
         try:
             async with asyncio.timeout(seconds):
-                return await opened(link(self._settings))
-        except TimeoutError:
-            raise StoreAway(f"no connection within {seconds:g}s") from None
+                pipe = Pipe(await opened(link(self._settings)), self._settings.timeout)
+                await self._beat(pipe)
+                return pipe
+        except BaseException as error:
+            if pipe is not None:
+                await pipe.close()
+            if isinstance(error, TimeoutError):
+                raise StoreAway(f"not reached within {seconds:g}s") from None
+            raise
 
     async def _use(self, pipe: Pipe) -> None:
         """Share limits for as long as it works; raises `StoreAway` then."""
+        self._pipe = pipe
+        self._presence.there(steady=False)
+        self._tried.set()
         try:
             while True:
-                await self._beat(pipe)
-                self._there(pipe)
                 await asyncio.wait([pipe.over], timeout=_BEAT)
+                await self._beat(pipe)
+                self._presence.there(steady=True)
         finally:
             self._pipe = None
             await pipe.close()
 
     async def _beat(self, pipe: Pipe) -> None:
-        """See that it answers, and takes writes; that leaves the script with it as well."""
+        """See that it answers what calls ask, and takes writes; that leaves the script with it as well."""
         trial = operands([Terms(self._settings.key(_TRIAL), _TRIAL.rate, 1.0)])
         try:
             await pipe.ask("EVAL", SCRIPT, *trial)
+            await pipe.ask("EVALSHA", DIGEST, *trial)
         except ResponseError as error:
             raise away(error) from None
 
@@ -159,25 +167,6 @@ class SharedStore:
         if isinstance(reason, StoreDenied) and self._settings.password is not None:
             # It may have changed, there and where it is kept.
             await self._settings.password.renew()
-
-    def _there(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self._tried.set()
-        if self._away_since is not None:
-            seconds = round(monotonic() - self._away_since, 1)
-            self._away_since = None
-            extra = {"event": "limits_store_back", "store": self.name, "seconds": seconds}
-            log.info("limits are shared among replicas again", extra=extra)
-
-    def _gone(self, reason: StoreAway) -> bool:
-        """Say so, once; whether that is news."""
-        self._tried.set()
-        if self._away_since is not None:
-            return False
-        self._away_since = monotonic()
-        extra = {"event": "limits_store_away", "store": self.name, "cause": str(reason)}
-        log.error("limits are not shared now: each replica grants the whole of them", extra=extra)
-        return True
 
 
 def _charged(asked: Sequence[Asked], shares: Sequence[int]) -> list[SharedBucket]:

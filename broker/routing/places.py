@@ -1,10 +1,15 @@
 """Rules by path and host, found at a cost that does not grow with their number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from broker.core.plan import RoutePlan
 from broker.routing.conditions import Conditions
+
+_MOST: Final = 1024
+_LONGEST: Final = 256
+"""Paths of which is kept what they match, and bytes of the longest: callers make them up."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,8 @@ class Places:
         self._exact: dict[bytes, Place] = {}
         self._prefix: dict[bytes, Place] = {}
         self._depth = 0
+        self._known: dict[bytes, list[Place]] = {}
+        """What was found for paths of late: few are called often."""
 
     def add(self, path: bytes, rule: Rule) -> None:
         """Take a rule in under a path: its own, or another spelling of it."""
@@ -71,9 +78,20 @@ class Places:
             places = self._prefix
             self._depth = max(self._depth, path.count(b"/"))
         places.setdefault(path, Place()).add(rule)
+        self._known.clear()
 
-    def of(self, path: bytes) -> list[Place]:
+    def of(self, path: bytes) -> Sequence[Place]:
         """The places that a path matches, most specific first."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._look_up(path)
+            if len(path) <= _LONGEST:
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[path] = found
+        return found
+
+    def _look_up(self, path: bytes) -> list[Place]:
         found: list[Place] = []
         prefix = self._prefix
         at = 0

@@ -89,13 +89,10 @@ class OpenSslEngine:
         except ssl.SSLError as error:
             raise failure_of(error) from None
 
-    def write(self, data: bytes) -> bytes:
-        if len(data) <= _WRITE:
-            return self._write(data)
-        whole = memoryview(data)
-        return b"".join([self._write(whole[at : at + _WRITE]) for at in range(0, len(data), _WRITE)])
-
-    def _write(self, data: bytes | memoryview) -> bytes:
+    def write(self, data: bytes | memoryview) -> bytes:
+        if len(data) > _WRITE:
+            whole = memoryview(data)
+            return b"".join([self.write(whole[at : at + _WRITE]) for at in range(0, len(data), _WRITE)])
         if self._held is not None:
             self._held += data
             return self._release()

@@ -119,7 +119,7 @@ class UpstreamConnection(KeptStream):
         empty = head.framing is Framing.NONE or (head.framing is Framing.LENGTH and head.length == 0)
         body = None if empty else Body(self)
         self._heed(head)
-        if self._request_sent and says_how_long(head.status):
+        if self._watcher is not None and self._request_sent and says_how_long(head.status):
             self._tell_watcher(overloaded=head.status in OVERLOADED)
         self._answer = Answer(head, body, self)
         if self._answered is not None and not self._answered.done():

@@ -65,7 +65,7 @@ class IdempotentUpstream:
                 exchange.replayed = True
                 return Replay(begun)
             body = None if held is None else held.body()
-            return await KeyedCall(self._keys, begun, exchange, body).answer(self.inner, plan)
+            return await KeyedCall(self._keys, key.caller, begun, exchange, body).answer(self.inner, plan)
         finally:
             if held is not None:
                 held.close()
@@ -93,7 +93,8 @@ class IdempotentUpstream:
 async def _fingerprint(exchange: Exchange, plan: RoutePlan, held: Held | None) -> bytes:
     head = exchange.head
     proofs = (b"" if name in plan.dropped else b"\0".join(head.values(name)) for name in _PROOFS)
-    asked = (head.method, plan.upstream_target(head.target), head.content_type, head.soap_action or b"")
+    place = (head.authority.lower(), plan.upstream_target(head.target))
+    asked = (head.method, *place, head.content_type, head.soap_action or b"")
     fingerprint = Fingerprint((*asked, *proofs))
     if held is not None:
         await _add(held, fingerprint)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from copy import copy
 from time import monotonic
-from typing import Final
 
 from broker.core.body import Body
 from broker.core.errors import BrokerError
@@ -14,13 +13,11 @@ from broker.core.plan import Reply, RoutePlan, UpstreamPort
 from broker.policy.idempotency import IdempotencySettings, IdempotencyStore
 from broker.policy.idempotency_claim import Claim, KeptAnswer
 from broker.upstream.altered import abandoning
+from broker.upstream.idempotent_alone import Alone
 from broker.upstream.idempotent_answer import Collected, Copied, Room
 from broker.upstream.pinned import authenticates_connection
 
 log = logging.getLogger(__name__)
-
-MOST_ALONE: Final = 100
-"""Calls without a caller, at a time: nothing else bounds them, since they need no connection of hop 1."""
 
 
 class IdempotencyKeys:
@@ -28,17 +25,18 @@ class IdempotencyKeys:
 
     def __init__(self, settings: IdempotencySettings) -> None:
         self.store = IdempotencyStore(settings, monotonic)
-        self.room = Room(settings.memory)
-        self.alone: set[KeyedCall] = set()
+        self.room = Room(settings.memory, settings.memory_each)
+        self.alone = Alone()
 
     def limit(self, settings: IdempotencySettings) -> None:
         """Go by other settings from now on."""
         self.store.limit(settings)
-        self.room.most = settings.memory
+        self.room.limit(settings.memory, settings.memory_each)
 
     async def close(self) -> None:
         """The broker stops: nobody comes back."""
-        tasks = [call.cut(None) for call in list(self.alone)]
+        stopped = BrokerError("drain_timeout", "The broker stops.")
+        tasks = [task for call in self.alone if (task := call.cut(stopped)) is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -48,8 +46,9 @@ class KeyedCall:
     head: ResponseHead
     body: Body | None
 
-    def __init__(self, keys: IdempotencyKeys, claim: Claim, exchange: Exchange, body: Body | None) -> None:
-        """`body`: the call's, which the caller is not needed for."""
+    def __init__(self, keys: IdempotencyKeys, owner: str, claim: Claim, exchange: Exchange, body: Body | None) -> None:
+        """`owner`: whose key it is. `body`: the call's, which the caller is not needed for."""
+        self.owner = owner
         self._keys = keys
         self._claim = claim
         self._exchange = exchange
@@ -57,46 +56,52 @@ class KeyedCall:
         made.body, made.delivery = body, claim
         # Its end is another than that of the call that asked for it, and so are its places from then on.
         made.task, made.held = None, []
-        self._task: asyncio.Task[Reply]
+        self._task: asyncio.Task[None] | None = None
         self._reply: Reply | None = None
-        self._collected = Collected(keys.room, keys.store.settings.answer_most, self._full)
+        self._collected = Collected(keys.room, owner, keys.store.settings.answer_most)
         self._copied: Copied | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
 
     async def answer(self, inner: UpstreamPort, plan: RoutePlan) -> Reply:
         """Make the call; raises `BrokerError`."""
-        self._task = asyncio.get_running_loop().create_task(self._make(inner, plan))
-        self._task.add_done_callback(self._made_or_failed)
+        task = self._task = asyncio.get_running_loop().create_task(self._make(inner, plan))
+        task.add_done_callback(self._made_or_failed)
         try:
-            return await asyncio.shield(self._task)
+            await asyncio.shield(task)
         except asyncio.CancelledError:
             self.cancel()
             raise
+        finally:
+            # Else an error and this frame would keep each other.
+            del task
+        return self
 
-    async def _make(self, inner: UpstreamPort, plan: RoutePlan) -> Reply:
+    async def _make(self, inner: UpstreamPort, plan: RoutePlan) -> None:
         with abandoning(self._made):
             reply = self._reply = await inner.send(self._made, plan)
         self.head, self.body = reply.head, None
         if reply.body is None:
-            self._ended(True)
+            self.ended(True)
         else:
-            self._copied = self.body = Copied(reply.body, self._collected, self._ended, alone=self._alone)
+            self._copied = self.body = Copied(reply.body, self._collected, self, alone=self._alone)
             self._copied.start()
-        return self
 
-    def _made_or_failed(self, task: "asyncio.Task[Reply]") -> None:
+    def _made_or_failed(self, task: "asyncio.Task[None]") -> None:
+        # Nothing here leads back to this call, so that all of it goes with its last reader.
+        self._task = self._made.body = None
         if task.cancelled():
-            self._ended(False)
+            self.ended(False)
             return
         error = task.exception()
         if error is None:
             return
         if self._alone:
             self._tell(error)
-        self._ended(False)
+        self.ended(False)
 
-    def _ended(self, whole: bool) -> None:
+    def ended(self, whole: bool) -> None:
+        """Nothing more comes of the answer; `whole`: all of it is there. The first end counts."""
         if self._over:
             return
         self._over = True
@@ -109,6 +114,8 @@ class KeyedCall:
             self._timer.cancel()
         self._keys.alone.discard(self)
         self._made.give_back()
+        if self._copied is not None:
+            self._copied.let_go()
 
     # Without its caller.
 
@@ -133,7 +140,7 @@ class KeyedCall:
         # A login that belongs to the caller's connection has ended with it.
         head, plan = self._made.head, self._made.plan
         pinned = plan is not None and authenticates_connection(head, plan.dropped)
-        return self._collected.whole and not pinned and len(self._keys.alone) < MOST_ALONE
+        return self._collected.whole and not pinned and self._keys.alone.room_for(self.owner)
 
     def _go_on(self, seconds: float) -> None:
         self._keys.alone.add(self)
@@ -142,21 +149,24 @@ class KeyedCall:
         if self._copied is not None:
             self._copied.leave()
 
-    def _full(self) -> None:
-        if self._alone:
-            self.cut(None)
+    def useless(self) -> None:
+        """Its answer is too large to be kept, and nobody else wants it."""
+        self.cut(None)
 
-    def cut(self, reason: BaseException | None) -> "asyncio.Task[Reply]":
-        """End it, and tell of what nobody else will be told; gives its task."""
+    def cut(self, reason: BaseException | None) -> "asyncio.Task[None] | None":
+        """End it, and tell of what nobody else will be told; gives its task, where that is not over."""
         if self._alone and isinstance(reason, BrokerError):
             self._tell(reason)
         self._made.interruption = reason
-        if not self._task.done():
-            self._task.cancel()
-        elif self._reply is not None and not self._over:
-            self._reply.cancel()
-            self._ended(False)
-        return self._task
+        task = self._task
+        if self._reply is not None:
+            # Its task is over, or about to be: it may be what asks for this.
+            if not self._over:
+                self._reply.cancel()
+                self.ended(False)
+        elif task is not None and not task.done():
+            task.cancel()
+        return task
 
     def _tell(self, error: BaseException) -> None:
         plan = self._made.plan

@@ -61,6 +61,14 @@ class Leasing:
     checks: Checks | None = None
     """What asks the targets how they are."""
 
+    def kept_for(self, exchange: Exchange, *, certain: bool) -> Lease | None:
+        """A kept connection for a call, where there is nothing to choose; see `lease`."""
+        if self.targets is not None or exchange.caller_side.pins is not None or exchange.head.authorization is not None:
+            return None
+        pool = self.pools[0]
+        connection = pool.take(certain=certain)
+        return None if connection is None else Lease(pool, connection)
+
     async def _lease_for(
         self, exchange: Exchange, plan: RoutePlan, injection: Injection, *, certain: bool, fresh: bool
     ) -> Lease:

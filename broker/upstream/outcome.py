@@ -22,16 +22,9 @@ def past_deadline(exchange: Exchange) -> bool:
     return isinstance(reason, BrokerError) and reason.code == "upstream_timeout"
 
 
-def _nobody(answer: Answer) -> None:
-    """There is nobody to tell."""
-
-
 @contextmanager
-def outcome(informed: Informed | None, exchange: Exchange) -> Iterator[Tell]:
+def outcome(informed: Informed, exchange: Exchange) -> Iterator[Tell]:
     """Tell how the block went; within it, the answer is told, whose body may come for long after."""
-    if informed is None:
-        yield _nobody
-        return
     try:
         yield lambda answer: informed.failure() if answer.head.status in FAILED else answer.tell_end(informed)
     except Stale:

@@ -1,5 +1,6 @@
 """One call, made as often as its credential needs it."""
 
+from broker.core.body import Body
 from broker.core.exchange import Exchange
 from broker.core.heads import Framing
 from broker.credentials.flow import Injector
@@ -53,7 +54,11 @@ class Repeater:
     def attempt(self, *, without_body: bool) -> Exchange:
         """The call, to be sent; `without_body` for a step of a handshake."""
         if without_body:
-            return with_length(self._exchange, None, 0)
+            step = with_length(self._exchange, None, 0)
+            if not _empty(self._exchange.body):
+                # What leaves is not the call.
+                step.delivery = None
+            return step
         self._begun = True
         if self._held is None:
             return self._exchange
@@ -65,6 +70,10 @@ class Repeater:
         """The call is over."""
         if self._held is not None:
             self._held.close()
+
+
+def _empty(body: Body | None) -> bool:
+    return body is None or (body.complete and not body.size)
 
 
 async def _held(exchange: Exchange, limits: HoldLimits, *, challenged: bool) -> Held | None:

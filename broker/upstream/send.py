@@ -1,8 +1,9 @@
 """The call to the legacy endpoint: get a connection, send, and try again only where that is safe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from copy import copy
 from dataclasses import replace
+from typing import Any
 
 from broker.core.alarms import AlarmWheel
 from broker.core.errors import BrokerError
@@ -17,6 +18,7 @@ from broker.policy.pause import Pauses
 from broker.tls.engine import ClientTls
 from broker.upstream.answer import Answer, Stale, answer_of
 from broker.upstream.checks import Checks, CheckSettings
+from broker.upstream.connection import UpstreamConnection
 from broker.upstream.leasing import Lease, Leasing
 from broker.upstream.manner import HoldLimits
 from broker.upstream.origin import Origin, UpstreamSettings
@@ -56,8 +58,9 @@ class Upstream(Leasing):
         repeatable = safe_twice(exchange, plan)
         retried = False
         while True:
+            lease = None if retried else self.kept_for(exchange, certain=not repeatable)
             try:
-                lease = await self._lease_for(exchange, plan, injection, certain=not repeatable, fresh=retried)
+                lease = lease or await self._lease_for(exchange, plan, injection, certain=not repeatable, fresh=retried)
             except BrokerError as error:
                 if retried and says_not_sent(error):
                     raise SentBefore(error) from None
@@ -72,21 +75,20 @@ class Upstream(Leasing):
 
     async def call(self, lease: Lease, exchange: Exchange, plan: RoutePlan, injection: Injection) -> Answer:
         """Make the call on a connection; raises `Stale` where a kept one had ended before, and `BrokerError`."""
-        request = exchange.head
         head = self._rewrite(exchange, plan, lease.pool.origin.authority, injection)
-        chunked = request.framing is Framing.CHUNKED
         if exchange.delivery is not None:
             exchange.delivery.sent()
-        with outcome(lease.informed, exchange) as told:
-            answer = await answer_of(
-                lease.connection,
-                lease.connection.call(request.method, head, exchange.body, chunked, request.length, exchange.watcher),
-                exchange,
-            )
-            told(answer)
-        if exchange.delivery is not None and answer.head.status == _UNAUTHORIZED:
+        if lease.informed is None:
+            answer = await _asked(lease.connection, exchange, head)
+        else:
+            with outcome(lease.informed, exchange) as told:
+                answer = await _asked(lease.connection, exchange, head)
+                told(answer)
+        status = answer.head.status
+        if exchange.delivery is not None and status == _UNAUTHORIZED:
             exchange.delivery.refused()
-        self._heed(answer, lease, exchange, plan)
+        if status in ASKS_FOR_PAUSE:
+            self._heed(answer, lease, exchange, plan)
         return answer
 
     def asked_for(self, exchange: Exchange, plan: RoutePlan) -> float:
@@ -99,7 +101,7 @@ class Upstream(Leasing):
     def _heed(self, answer: Answer, lease: Lease, exchange: Exchange, plan: RoutePlan) -> None:
         """Whoever asks to be left alone is: a target that answers 503 by all, 429 by those whom it counts as one."""
         head = answer.head
-        if head.status not in ASKS_FOR_PAUSE or self.pauses is None:
+        if self.pauses is None:
             return
         value = next((value for name, value in head.lines if name.lower() == b"retry-after"), None)
         if value is None:
@@ -146,6 +148,14 @@ class Upstream(Leasing):
             self.checks.close()
         for pool in self.all_pools:
             pool.close()
+
+
+def _asked(connection: UpstreamConnection, exchange: Exchange, head: bytes) -> Coroutine[Any, Any, Answer]:
+    """Send the request, and wait for the answer."""
+    request = exchange.head
+    chunked = request.framing is Framing.CHUNKED
+    answered = connection.call(request.method, head, exchange.body, chunked, request.length, exchange.watcher)
+    return answer_of(connection, answered, exchange)
 
 
 def safe_twice(exchange: Exchange, plan: RoutePlan) -> bool:

@@ -1,9 +1,11 @@
 """What is remembered of an `Idempotency-Key` outlives configurations, and ends with the process."""
 
 import asyncio
+import logging
 from asyncio import StreamWriter
 from pathlib import Path
 
+import pytest
 from scenario_reload import OK, PATIENCE, Place, reloading
 
 from broker.testing.raw import RawResponse
@@ -71,15 +73,57 @@ async def test_a_call_without_its_caller_survives_a_reload(tmp_path: Path) -> No
         assert len(upstream.requests) == 1
 
 
+async def left_alone(place: Place, slow: Slow) -> None:
+    """Have a call whose caller has left."""
+    async with place.caller() as caller:
+        await caller.send(POST)
+        await slow.asked.wait()
+        await caller.abort()
+    while not place.app._compiled.idempotency_keys.alone:
+        await asyncio.sleep(0.005)
+
+
+async def test_a_broker_that_drains_waits_for_the_calls_without_callers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = Slow()
+    caplog.set_level(logging.INFO, "broker")
+    async with asyncio.timeout(PATIENCE), reloading(tmp_path, slow) as (place, upstream):
+        await left_alone(place, slow)
+        stopping = asyncio.create_task(place.app.drain(grace=False))
+        await asyncio.sleep(0.2)
+        assert not stopping.done()
+        slow.go.set()
+        await stopping
+        store = place.app._compiled.idempotency_keys.store
+        assert store.memory > 0
+        assert len(upstream.requests) == 1
+    [draining] = [record for record in caplog.records if getattr(record, "event", "") == "draining"]
+    assert getattr(draining, "calls", 0) == 1
+    assert not [record for record in caplog.records if getattr(record, "event", "") == "drain_timeout"]
+
+
+async def test_a_call_without_its_caller_that_outlasts_the_drain_is_cut_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = Slow()
+    async with asyncio.timeout(PATIENCE), reloading(tmp_path, slow) as (place, upstream):
+        await left_alone(place, slow)
+        await place.app.stop(0.1)
+        assert not place.app._compiled.idempotency_keys.alone
+        [connection] = upstream.connections
+        slow.go.set()
+        while connection.open:
+            await asyncio.sleep(0.005)
+    late = [record for record in caplog.records if getattr(record, "event", "") == "drain_timeout"]
+    assert [getattr(record, "calls", None) or getattr(record, "route", None) for record in late] == [1, "all"]
+    assert "its caller had left" in late[1].getMessage()
+
+
 async def test_a_broker_that_stops_ends_the_calls_without_callers(tmp_path: Path) -> None:
     slow = Slow()
     async with asyncio.timeout(PATIENCE), reloading(tmp_path, slow) as (place, upstream):
-        async with place.caller() as caller:
-            await caller.send(POST)
-            await slow.asked.wait()
-            await caller.abort()
-        while not place.app._compiled.idempotency_keys.alone:
-            await asyncio.sleep(0.005)
+        await left_alone(place, slow)
         await place.app.stop(0)
         assert not place.app._compiled.idempotency_keys.alone
         [connection] = upstream.connections

@@ -99,7 +99,7 @@ async def test_a_rotated_password_is_used_from_the_next_connection_on(
 
 
 async def test_a_call_waits_no_longer_than_its_deadline(place: Place, server: RedisServer) -> None:
-    place.document["limits"]["store_timeout"] = "30s"
+    place.document["limits"]["store_timeout"] = "2s"
     place.document["routes"][0]["deadline"] = "300ms"
     await place.reloaded()
     server.freeze()

@@ -19,6 +19,7 @@ from broker.testing.pki import Authority
 from broker.testing.redis_server import RedisServer
 
 SLOW = bucket("2/h burst 3")
+RIGHTS = ["+eval", "+evalsha", "+get", "+set", "+time"]
 
 
 @pytest.fixture
@@ -261,11 +262,57 @@ async def test_a_server_that_wants_a_password_and_is_given_none(program: str, tm
 
 async def test_a_user_of_the_server_needs_few_rights(server: RedisServer) -> None:
     with server.client() as client:
-        rights = ["+eval", "+evalsha", "+get", "+set", "+time"]
-        client.execute_command("ACL", "SETUSER", "broker", "on", ">its-password", "~{test}:rate:*", *rights)
+        client.execute_command("ACL", "SETUSER", "broker", "on", ">its-password", "~{test}:rate:*", *RIGHTS)
     async with sharing(server, username="broker", password=Password("its-password")) as store:
         assert store.up
         assert await take(store)
+
+
+async def test_a_user_who_may_not_ask_as_calls_do_is_found_out_before_they_ask(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "broker", "on", ">pw", "~{test}:rate:*", *RIGHTS[:1], *RIGHTS[2:])
+        async with sharing(server, username="broker", password=Password("pw")) as store:
+            assert not store.up
+            client.execute_command("ACL", "SETUSER", "broker", RIGHTS[1])
+            await until(lambda: store.up)
+            assert await take(store)
+    assert events(caplog) == OUTAGE
+    assert "EVALSHA" in causes(caplog)[0]
+
+
+async def test_a_server_that_fails_when_calls_ask_is_left_alone_for_a_while(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.client() as client:
+        async with sharing(server) as store:
+            assert await take(store)
+            [key] = client.keys("*route:orders*")
+            client.delete(key)
+            client.lpush(key, "of another kind")
+            before = client.info("stats")["total_connections_received"]
+            end = time.monotonic() + 1.4
+            while time.monotonic() < end:
+                with pytest.raises(StoreAway):
+                    await take(store)
+                await asyncio.sleep(0.005)
+            assert client.info("stats")["total_connections_received"] - before <= 1
+    assert events(caplog).count(OUTAGE[0]) <= 2
+
+
+async def test_the_start_waits_for_a_frozen_server_no_longer_than_it_may(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("broker.policy.shared_store._REACHED", (0.1, 0.3))
+    server.freeze()
+    before = time.monotonic()
+    async with sharing(server, timeout=30.0) as store:
+        assert time.monotonic() - before < 5
+        assert not store.up
+        server.thaw()
+        await until(lambda: store.up)
+    assert causes(caplog) == ["not reached within 0.3s"]
 
 
 async def test_tls_with_an_authority_of_its_own(

@@ -115,8 +115,9 @@ async def test_the_same_key_gets_the_same_answer_and_the_service_one_call(broker
         post("SOAPAction: urn:else"),
         post("Authorization: Basic bm90IHlvdXJz"),
         post("Cookie: session=another"),
+        post().replace(b"Host: localhost", b"Host: elsewhere.example"),
     ],
-    ids=["body", "target", "method", "type", "action", "authorization", "cookie"],
+    ids=["body", "target", "method", "type", "action", "authorization", "cookie", "host"],
 )
 async def test_the_key_with_another_request_is_refused(
     broker: StartBroker, upstream: RawUpstream, other: bytes
@@ -243,7 +244,7 @@ async def test_an_answer_that_came_too_late_is_not_asked_for_again(broker: Start
         assert len(service.requests) == 1
 
 
-@pytest.mark.parametrize("limits", [{"answer": "1KiB"}, {"memory": "1KiB"}])
+@pytest.mark.parametrize("limits", [{"answer": "4KiB"}, {"answer": "4KiB", "memory": "4KiB"}])
 async def test_of_a_large_answer_only_the_key_is_kept(broker: StartBroker, limits: dict[str, str]) -> None:
     body = bytes(200_000)
     async with (
@@ -440,11 +441,11 @@ async def test_a_login_of_the_callers_own_ends_with_the_caller(broker: StartBrok
         assert not running.app._compiled.idempotency_keys.alone
 
 
-async def test_only_so_many_calls_go_on_alone(broker: StartBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("broker.upstream.idempotent_call.MOST_ALONE", 0)
+async def test_only_so_many_calls_go_on_alone(broker: StartBroker) -> None:
     slow = Slow()
     async with asyncio.timeout(SOON), RawUpstream(slow) as service:
         running = await broker(service.port)
+        running.app._compiled.idempotency_keys.alone.most = 0
         await leave(running.client(), post(), slow)
         await slow.gone.wait()
         assert code(await running.ask(post(), "POST")) == (409, b"idempotency_outcome_unknown")

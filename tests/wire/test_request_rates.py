@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+import pytest
 import yaml
 
 from broker.testing.raw import RawResponse, RawUpstream
@@ -15,6 +16,7 @@ GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
 A, B = "127.0.0.2", "127.0.0.3"
 TWO = {"rate_per_address": "2/h burst 2"}
+XFF, FWD = b"X-Forwarded-For: ", b"Forwarded: for="
 
 
 async def call(caller: Any, request: bytes = GET) -> RawResponse:
@@ -23,9 +25,18 @@ async def call(caller: Any, request: bytes = GET) -> RawResponse:
     return answer
 
 
+def told(*lines: bytes) -> bytes:
+    return GET.replace(b"\r\n\r\n", b"".join(b"\r\n" + line for line in lines) + b"\r\n\r\n")
+
+
 def from_proxy(address: bytes | None) -> bytes:
-    told = b"" if address is None else b"X-Forwarded-For: " + address + b"\r\n"
-    return GET.replace(b"\r\n\r\n", b"\r\n" + told + b"\r\n")
+    return GET if address is None else told(XFF + address)
+
+
+async def asked(running: Broker, *requests: bytes, source: str = A) -> list[int]:
+    """What each of the requests is told, on one connection."""
+    async with running.client(source=source) as caller:
+        return [(await call(caller, request)).status for request in requests]
 
 
 async def change(broker: Broker, **parts: Any) -> None:
@@ -96,9 +107,116 @@ async def test_behind_a_trusted_proxy_those_count_that_it_names(broker: StartBro
     running = await broker(
         upstream.port, limits={"rate_per_address": "1/h"}, listener={"trusted_proxies": [A, "10.0.0.0/8"]}
     )
-    asked = [b"203.0.113.1", b"203.0.113.1", b"203.0.113.2", b"203.0.113.1, 10.0.0.1", None, None, b"10.0.0.1", b"?"]
-    async with running.client(source=A) as proxy:
-        statuses = [(await call(proxy, from_proxy(address))).status for address in asked]
+    named = [b"203.0.113.1", b"203.0.113.1", b"203.0.113.2", b"203.0.113.1, 10.0.0.1", None, None, b"10.0.0.1", b"?"]
+    statuses = await asked(running, *map(from_proxy, named))
     assert statuses == [200, 429, 200, 429, 200, 200, 200, 200]
     forged = [(await running.ask(from_proxy(address), source=B)).status for address in (b"192.0.2.1", b"192.0.2.2")]
     assert forged == [200, 429]
+
+
+async def behind_proxies(broker: StartBroker, upstream: RawUpstream) -> Broker:
+    return await broker(upstream.port, limits=TWO, listener={"trusted_proxies": [A, "10.0.0.0/8"]})
+
+
+MADE_UP = [b"1.1.1.1", b"1.1.1.2", b'"[2001:db8::1]:80"', b"_x", b"unknown", b'"', b"", b"1.1.1.3;;", b"1.1.1.4"]
+
+
+@pytest.mark.parametrize(("true", "made_up"), [(XFF + b"203.0.113.9", FWD), (FWD + b"203.0.113.9", XFF)])
+async def test_whatever_the_other_field_says_its_sender_counts(
+    broker: StartBroker, upstream: RawUpstream, true: bytes, made_up: bytes
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    statuses = await asked(running, *(told(made_up + address, true) for address in MADE_UP))
+    assert statuses == [200] * 2 + [429] * (len(MADE_UP) - 2)
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize(("true", "made_up"), [(XFF, FWD), (FWD, XFF)])
+async def test_nobody_uses_up_the_rate_of_another_by_naming_it(
+    broker: StartBroker, upstream: RawUpstream, true: bytes, made_up: bytes
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    attacks = [told(true + b"203.0.113.9", made_up + victim) for victim in (b"192.0.2.1", b"192.0.2.1", b"x", b"x")]
+    assert await asked(running, *attacks) == [200, 200, 429, 429]
+    assert await asked(running, told(true + b"192.0.2.1"), told(made_up + b"192.0.2.1")) == [200, 200]
+    # A request that was refused took nothing from either: another sender with the same account still has its own.
+    others = [told(true + b"203.0.113.8", made_up + address) for address in (b"192.0.2.1", b"6.6.6.6", b"7.7.7.7")]
+    assert await asked(running, *others, others[0]) == [429, 200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [FWD + b'"'],
+        [FWD + b'", for=203.0.113.9'],
+        [FWD + b"_hidden"],
+        [b"Forwarded: x"],
+        [XFF + b"203.0.113.9, unknown"],
+        [XFF + b"?", b"Forwarded: proto=https"],
+    ],
+)
+async def test_what_cannot_be_read_counts_for_the_proxy_and_harms_nobody_else(
+    broker: StartBroker, upstream: RawUpstream, lines: list[bytes]
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    assert await asked(running, *[told(*lines)] * 3) == [200, 200, 429]
+    assert await asked(running, told(XFF + b"192.0.2.1"), told(FWD + b"192.0.2.1"), GET, GET, GET) == [200] * 5
+
+
+async def test_where_a_proxy_is_not_trusted_it_has_a_rate_of_its_own(
+    broker: StartBroker, upstream: RawUpstream
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    unclear = told(XFF + b"?")
+    assert await asked(running, *[unclear] * 3) == [200, 200, 429]
+    listeners = yaml.safe_load(running.app._path.read_text())["listeners"]
+    for listener in listeners.values():
+        del listener["trusted_proxies"]
+    await change(running, listeners=listeners)
+    assert await asked(running, *[unclear] * 3) == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([XFF + b"6.6.6.6", XFF + b"203.0.113.9"], [XFF + b"7.7.7.7, 203.0.113.9"]),
+        ([FWD + b'"', FWD + b"203.0.113.9"], [FWD + b"6.6.6.6, for=203.0.113.9;proto=https"]),
+        ([XFF + b"203.0.113.9:5000"], [FWD + b'"203.0.113.9:5001"']),
+        ([XFF + b"203.0.113.9"], [XFF + b"6.6.6.6, 203.0.113.9, 10.0.0.1", FWD + b"203.0.113.9"]),
+        ([XFF + b"203.0.113.9"], [XFF + b"203.0.113.9", FWD + b"10.0.0.1"]),
+        ([XFF + b"2001:db8::1"], [XFF + b"[2001:db8::2]:80"]),
+        ([XFF + b"[2001:db8::1]"], [FWD + b'"[2001:db8::2]:5000"']),
+        ([XFF + b"::ffff:203.0.113.9"], [FWD + b"203.0.113.9"]),
+    ],
+)
+async def test_an_address_is_the_same_however_it_is_told(
+    broker: StartBroker, upstream: RawUpstream, one: list[bytes], other: list[bytes]
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    assert await asked(running, told(*one), told(*other), told(*one), told(*other)) == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize("lines", [[], [XFF + b"10.0.0.1, 10.0.0.2"], [FWD + b"10.0.0.1", XFF + b"10.0.0.2"]])
+async def test_trusted_proxies_alone_are_not_counted(
+    broker: StartBroker, upstream: RawUpstream, lines: list[bytes]
+) -> None:
+    running = await behind_proxies(broker, upstream)
+    assert await asked(running, *[told(*lines)] * 4) == [200] * 4
+
+
+async def test_an_unclear_account_lets_nobody_in_by_address(broker: StartBroker, upstream: RawUpstream) -> None:
+    callers = {"hq": {"type": "ip", "allow": ["192.168.0.0/16", f"{A}/32"]}}
+    proxies = {"trusted_proxies": [A, "10.0.0.0/8"]}
+    running = await broker(upstream.port, callers=callers, listener=proxies, route={"callers": ["hq"]})
+    inside, outside = b"192.168.1.1", b"203.0.113.9"
+    statuses = await asked(
+        running,
+        told(XFF + outside, FWD + inside),
+        told(XFF + inside, FWD + outside),
+        told(XFF + inside, FWD + b"_x"),
+        told(XFF + inside + b", ?"),
+        told(FWD + inside + b', for="'),
+    )
+    assert statuses == [403] * 5
+    assert not upstream.requests
+    assert await asked(running, told(XFF + inside)) == [200]

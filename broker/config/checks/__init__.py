@@ -7,7 +7,7 @@ from broker.config.checks.callers import caller_settings
 from broker.config.checks.callers_places import caller_files, caller_headers, caller_places, listener_mtls
 from broker.config.checks.certificates import client_certificates, server_certificates, trust_files
 from broker.config.checks.credentials_tokens import token_credentials
-from broker.config.checks.limits import limits
+from broker.config.checks.limits import limits, remembered_answers
 from broker.config.checks.policy import policies
 from broker.config.checks.references import references, unused
 from broker.config.checks.routes import ambiguous, names, replacements
@@ -25,6 +25,7 @@ PURE_CHECKS: Final = (
     upstream_settings,
     policies,
     limits,
+    remembered_answers,
     several_targets,
     upstream_http,
     caller_settings,

@@ -134,6 +134,15 @@ def test_behind_a_proxy_its_caller_counts(call: Call) -> None:
     assert slowing.note(behind(call((XFF, b"1.1.1.1")))) == 0
 
 
+def test_whose_account_is_unclear_cannot_have_wrong_proofs_counted_for_many(call: Call) -> None:
+    slowing = Slowing(SETTINGS)
+    made_up = [b"for=1.1.1.1", b"for=1.1.1.2", b"for=_x", b"x", b'for="']
+    delays = [slowing.note(behind(call((XFF, b"6.6.6.6"), (b"Forwarded", value)))) for value in made_up]
+    assert delays == [0, 0, 0.25, 0.5, 1.0]
+    for honest in (b"1.1.1.1", b"6.6.6.6"):
+        assert slowing.note(behind(call((XFF, honest)))) == 0
+
+
 def test_the_memory_is_bounded_and_fades(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     slowing = Slowing(SETTINGS)
     for number in range(50):

@@ -68,6 +68,7 @@ def test_a_password_in_the_url_is_a_fault_that_does_not_repeat_it() -> None:
     [
         ("{store_password: env:P}", "", "limits.store_password: there is no `store`"),
         ("{store: redis://a, store_ca: ca.crt}", "", "is of use with rediss:// only"),
+        ("{store: redis://a, store_timeout: 2001ms}", "", "limits.store_timeout: is above 2s"),
         ("{}", "queue: {size: 5}", "upstreams.u.queue: calls wait only where"),
         ("{}", "{adaptive_concurrency: {}, max_concurrency: 5}"[1:-1], "say one of them"),
         ("{}", "adaptive_concurrency: {least: 9, most: 3}", "is above `most`, which is 3"),
@@ -78,6 +79,10 @@ def test_contradictions_are_faults_with_their_line(limits: str, upstream: str, e
     found = [str(fault) for fault in faults_of(limits, upstream) if expected in str(fault)]
     assert found, faults_of(limits, upstream)
     assert found[0].split(":")[1].isdigit()
+
+
+def test_the_longest_time_for_the_store_is_no_fault() -> None:
+    assert not any("store_timeout" in str(fault) for fault in faults_of("{store: redis://a, store_timeout: 2s}"))
 
 
 def test_calls_may_wait_for_an_adaptive_limit() -> None:
@@ -98,3 +103,25 @@ def test_a_store_without_a_rate_is_worth_a_warning() -> None:
 def test_a_password_in_clear_over_the_network_is_worth_a_warning(url: str, warned: bool) -> None:
     found = faults_of(f'{{store: "{url}", store_password: env:P}}')
     assert any("in clear" in str(fault) for fault in found) is warned
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("{answer: 2MiB, memory: 1MiB}", "idempotency_keys.answer: one answer may be larger than all of them"),
+        ("{memory: 512KiB}", "idempotency_keys.memory: one answer may be larger than all of them"),
+        ("{answer: 65MiB}", "idempotency_keys.answer: one answer may be larger than all of them"),
+        ("{answer: 4095B}", "idempotency_keys.answer: is too little for any answer"),
+        ("{answer: 600B, memory: 600B}", "idempotency_keys.memory: is too little for any answer"),
+    ],
+)
+@pytest.mark.parametrize("elsewhere", ["", "nonsense: 1\n"], ids=["", "with another fault"])
+def test_memory_that_no_answer_fits_in_is_a_fault_with_its_line(keys: str, expected: str, elsewhere: str) -> None:
+    text = TEXT.format(limits="{}", upstream="") + f"idempotency_keys: {keys}\n{elsewhere}"
+    [fault] = [str(fault) for fault in examine_text(text)[1] if expected in str(fault)]
+    assert fault.startswith("routes.yaml:10: ")
+
+
+def test_memory_for_one_answer_is_enough() -> None:
+    text = TEXT.format(limits="{}", upstream="") + "idempotency_keys: {answer: 4KiB, memory: 4KiB}\n"
+    assert not [fault for fault in examine_text(text)[1] if "idempotency_keys" in str(fault)]

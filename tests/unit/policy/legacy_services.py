@@ -89,11 +89,13 @@ class Play:
         self.limit = 1
         self.work = work
         self.service = service
+        self.refuses = 0.0
+        """The share of calls that it answers with 503 at once, whatever the load."""
         self.active = 0
         self.good: Counter[int] = Counter()
         self.limits: list[int] = []
         self.dice = Random(seed)
-        self._events: list[tuple[float, int, float]] = []
+        self._events: list[tuple[float, int, float, bool]] = []
         self._waiting: deque[float] = deque()
         self._served = 0
         self.adaptive = AdaptiveLimit(AdaptiveSettings(**settings), self._set_limit, lambda: self.now)  # type: ignore[arg-type]
@@ -108,8 +110,8 @@ class Play:
             while len(self.limits) <= self.now:
                 self.limits.append(self.limit)
             if self._events and self._events[0][0] <= arrival:
-                self.now, _, began = heapq.heappop(self._events)
-                self._end(began)
+                self.now, _, began, refused = heapq.heappop(self._events)
+                self._end(began, refused)
             else:
                 self.now = arrival
                 arrival += self.dice.expovariate(rate)
@@ -119,10 +121,10 @@ class Play:
             self._fill()
         return self
 
-    def _end(self, began: float) -> None:
-        self.adaptive.observe(self.now - began, self.active)
+    def _end(self, began: float, refused: bool) -> None:
+        self.adaptive.observe(self.now - began, self.active, overloaded=refused)
         self.active -= 1
-        self.good[int(self.now)] += 1
+        self.good[int(self.now)] += not refused
 
     def _fill(self) -> None:
         while self._waiting and self.active < self.limit:
@@ -130,8 +132,9 @@ class Play:
                 continue
             self.active += 1
             self._served += 1
-            seconds = self.service.begin(self.now, self.active, self.work(self.dice))
-            heapq.heappush(self._events, (self.now + seconds, self._served, self.now))
+            refused = self.refuses > 0 and self.dice.random() < self.refuses
+            seconds = 0.01 if refused else self.service.begin(self.now, self.active, self.work(self.dice))
+            heapq.heappush(self._events, (self.now + seconds, self._served, self.now, refused))
 
     def goodput(self, begin: int, end: int) -> float:
         """Calls a second."""

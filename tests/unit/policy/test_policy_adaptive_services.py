@@ -77,3 +77,21 @@ def test_it_does_not_grow_far_beyond_what_is_asked_of_it() -> None:
     play = Play(Collapsing(60), even(0.1)).run(300, rate=60)
     assert play.goodput(30, 300) >= 0.98 * 60
     assert max(play.limits) <= 24
+
+
+@pytest.mark.parametrize("share", [0.03, 0.05, 0.09])
+def test_a_service_that_refuses_a_few_calls_whatever_the_load_keeps_what_it_can_do(share: float) -> None:
+    play = Play(Queueing(20), even(0.1))
+    play.refuses = share
+    play.run(240, rate=400)
+    assert median(play.limits[60:]) >= 18
+    assert play.goodput(60, 240) >= 0.85 * 200
+
+
+@pytest.mark.parametrize(("share", "most"), [(0.15, 14), (0.3, 3)])
+def test_a_service_that_refuses_more_than_one_in_ten_is_spared(share: float, most: int) -> None:
+    play = Play(Queueing(20), even(0.1)).run(60, rate=400)
+    assert median(play.limits[30:]) >= 18
+    play.refuses = share
+    play.run(240, rate=400)
+    assert median(play.limits[120:]) <= most

@@ -153,7 +153,7 @@ async def test_the_first_outcome_counts(clock) -> None:
 
 
 async def test_answers_make_room_for_newer_ones_and_their_keys_stay(clock) -> None:
-    some = store(clock, memory=3 * ANSWER.size, answer_most=2 * ANSWER.size)
+    some = store(clock, memory=3 * ANSWER.size, answer_most=3 * ANSWER.size)
     keys = [KEY._replace(key=str(number)) for number in range(4)]
     for key in keys:
         await answered(some, key)
@@ -161,7 +161,7 @@ async def test_answers_make_room_for_newer_ones_and_their_keys_stay(clock) -> No
     assert await refused(some, key=keys[0]) == UNKNOWN
     assert await some.begin(keys[1], PRINT) is ANSWER
     large = KEY._replace(key="large")
-    await answered(some, large, KeptAnswer(HEAD, bytes(2 * ANSWER.size)))
+    await answered(some, large, KeptAnswer(HEAD, bytes(3 * ANSWER.size)))
     assert await refused(some, key=large) == UNKNOWN
 
 
@@ -171,10 +171,10 @@ async def test_a_full_store_takes_no_new_key_forgets_none_and_says_what_helps(
     some = store(clock, entries=2, window=100)
     await answered(some)
     clock.now += 40
-    running = await claimed(some, KEY._replace(key="k-2"))
+    running = await claimed(some, KEY._replace(caller="other"))
     for _ in range(3):
         with pytest.raises(BrokerError, match="overloaded") as caught:
-            await some.begin(KEY._replace(key="k-3"), PRINT)
+            await some.begin(KEY._replace(caller="third"), PRINT)
     [(_, seconds)] = caught.value.headers
     assert 60 <= int(seconds) <= 75
     assert [record.getMessage() for record in caplog.records if "idempotency_keys.entries" in record.getMessage()] == [
@@ -182,8 +182,50 @@ async def test_a_full_store_takes_no_new_key_forgets_none_and_says_what_helps(
     ]
     assert await some.begin(KEY, PRINT) is ANSWER
     clock.now += 60
-    await claimed(some, KEY._replace(key="k-3"))
+    await claimed(some, KEY._replace(caller="third"))
     running.give_up()
+
+
+async def test_one_owner_fills_a_share_of_the_keys_only(clock, caplog: pytest.LogCaptureFixture) -> None:
+    some = store(clock, entries=8, window=100)
+    await answered(some, KEY._replace(caller="other"))
+    clock.now += 40
+    await answered(some)
+    running = await claimed(some, KEY._replace(key="k-2"))
+    third = KEY._replace(key="k-3", route="another")
+    with pytest.raises(BrokerError, match="overloaded") as caught:
+        await some.begin(third, PRINT)
+    [(_, seconds)] = caught.value.headers
+    # When the first of its own is forgotten, not when the first of all is.
+    assert int(seconds) >= 100
+    assert "the share of one caller, 2 keys are remembered" in caplog.text
+    assert await some.begin(KEY, PRINT) is ANSWER
+    await claimed(some, KEY._replace(key="k-3", caller="other"))
+    running.give_up()
+    await claimed(some, third)
+
+
+async def test_answers_of_one_owner_make_no_room_at_the_cost_of_others(clock) -> None:
+    some = store(clock, memory=8 * ANSWER.size, answer_most=ANSWER.size)
+    other = KEY._replace(caller="other")
+    await answered(some, other)
+    keys = [KEY._replace(key=str(number)) for number in range(20)]
+    for key in keys:
+        await answered(some, key)
+    assert some.memory == 3 * ANSWER.size
+    assert await some.begin(other, PRINT) is ANSWER
+    assert await some.begin(keys[-2], PRINT) is ANSWER
+    assert await refused(some, key=keys[-3]) == UNKNOWN
+
+
+async def test_an_owner_without_keys_is_forgotten(clock) -> None:
+    some = store(clock, window=100)
+    await answered(some)
+    (await claimed(some, KEY._replace(caller="other"))).give_up()
+    clock.now += 100
+    assert len(some) == 0
+    assert not some._running_of
+    assert not some._over._owned
 
 
 async def test_other_settings_count_for_what_is_remembered(clock) -> None:

@@ -17,7 +17,7 @@ PRINT, OTHER = b"a" * 32, b"b" * 32
 ANSWER = KeptAnswer(ResponseHead(201, b"Created", False, [(b"Location", b"/orders/7")]), b"made")
 
 STEP = st.tuples(
-    st.sampled_from(["begin", "begin", "sent", "keep", "give_up", "wait"]), st.integers(0, 3), st.booleans()
+    st.sampled_from(["begin", "begin", "sent", "keep", "give_up", "wait"]), st.integers(0, 7), st.booleans()
 )
 
 
@@ -26,11 +26,12 @@ STEP = st.tuples(
 def test_within_its_window_a_key_is_sent_once(steps) -> None:
     async def play() -> None:
         now = 0.0
-        some = IdempotencyStore(IdempotencySettings(window=10, entries=3, memory=2 * ANSWER.size), lambda: now)
+        limits = IdempotencySettings(window=10, entries=8, memory=4 * ANSWER.size, answer_most=ANSWER.size)
+        some = IdempotencyStore(limits, lambda: now)
         claims: dict[Key, Claim] = {}
         sent: dict[Key, float] = {}
         for action, number, fits in steps:
-            key = KEY._replace(key=str(number))
+            key = KEY._replace(key=str(number), caller="ab"[number % 2])
             if action == "wait":
                 now += 4
             elif action == "begin" and key not in claims:
@@ -49,7 +50,8 @@ def test_within_its_window_a_key_is_sent_once(steps) -> None:
                 if key in sent:
                     sent[key] = now
                 getattr(claim, action)(*(() if action == "give_up" else (ANSWER,)))
-            assert len(some) <= 3
+            # A share for each of the two callers.
+            assert len(some) <= 4
             assert some.memory <= 2 * ANSWER.size
 
     asyncio.run(play())
