@@ -13,11 +13,15 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 def publish(results: dict[str, Any]) -> list[Path]:
     """Replaces what stands between the markers of the page; returns what was written."""
-    page = PAGE.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE}: the markers {BEGIN} and {END} are missing")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{report(results)}\n\n{END}{after}")
+    replace_results(PAGE, report(results))
     plot(results["cases"], PICTURE)
     return [PAGE, PICTURE]
+
+
+def replace_results(page: Path, text: str) -> None:
+    """Replaces what stands between the markers of a page; raises `ValueError` where there are none."""
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page}: the markers {BEGIN} and {END} are missing")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from time import monotonic
 
 from broker import respond
+from broker.core.deadlines import DEADLINE, SOAP_DEADLINE
 from broker.core.errors import BrokerError
 from broker.core.exchange import CallerGone, Exchange
 from broker.core.heads import RequestHead
@@ -23,11 +24,6 @@ from broker.rewrite.response import answer_head
 from broker.routing.table import RouteTable
 
 log = logging.getLogger(__name__)
-
-SOAP_DEADLINE = 55.0
-"""Seconds; F&O's WCF clients give up after 60."""
-DEADLINE = 90.0
-"""Seconds; F&O's HttpClient gives up after 100."""
 
 
 async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> None:
@@ -61,8 +57,7 @@ async def serve(exchange: Exchange, table: RouteTable, observer: Observer) -> No
         log.exception("a call failed inside the broker", extra={"request_id": exchange.request_id})
         aborted = answer_error(exchange, BrokerError("internal_error"))
     finally:
-        for place in exchange.held:
-            place.leave()
+        exchange.give_back()
         observer.finish(exchange, tally, monotonic(), aborted)
         exchange.caller_side.exchange_done(exchange)
 

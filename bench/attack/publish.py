@@ -8,7 +8,7 @@ from bench.attack.plot import plot
 from bench.attack.tables import report, sentence
 from bench.attack.targets import Results
 from bench.process import ROOT
-from bench.publish import BEGIN, END
+from bench.publish import replace_results
 
 PAGE, PICTURE, FRONT = ROOT / "docs" / "attack.md", ROOT / "docs" / "attack.png", ROOT / "README.md"
 _LEAD = "* **Many and slow callers:**"
@@ -17,11 +17,7 @@ _WIDTH = 119
 
 def publish(results: Results) -> list[Path]:
     """Replaces what stands between the page's markers, and the item of the front page; returns what was written."""
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE}: the markers {BEGIN} and {END} are missing")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{report(results)}\n\n{END}{after}")
+    replace_results(PAGE, report(results))
     plot(results, PICTURE)
     FRONT.write_text(with_sentence(FRONT.read_text(), sentence(results)))
     return [PAGE, PICTURE, FRONT]

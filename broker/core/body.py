@@ -142,3 +142,18 @@ class Body:
     def paused(self) -> bool:
         """Whether the source was told to stop."""
         return self._paused
+
+
+class BodyBelow:
+    """A body as the source of another one that is made of it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def pause_body(self) -> None:
+        """Feed no more until `resume_body`."""
+        self._body.pause()
+
+    def resume_body(self) -> None:
+        """Go on feeding."""
+        self._body.resume()

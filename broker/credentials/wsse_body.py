@@ -2,7 +2,7 @@
 
 import asyncio
 
-from broker.core.body import Body
+from broker.core.body import Body, BodyBelow
 from broker.core.errors import BrokerError
 from broker.core.secret import SecretUnavailable
 from broker.credentials.wsse_envelope import Opening
@@ -83,21 +83,8 @@ class _Altered(Body):
     __slots__ = ("_under",)
 
     def __init__(self, under: Body) -> None:
-        super().__init__(_Under(under))
+        super().__init__(BodyBelow(under))
         self._under = under
 
     def abandon(self) -> None:
         self._under.abandon()
-
-
-class _Under:
-    """The body below as a source."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-
-    def pause_body(self) -> None:
-        self._body.pause()
-
-    def resume_body(self) -> None:
-        self._body.resume()

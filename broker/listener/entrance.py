@@ -1,12 +1,10 @@
 """Where connections come in: each is let in or reset before anything is made for it."""
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable
-from typing import Final, cast
+from typing import cast
 
-_RESET: Final = struct.pack("ii", 1, 0)
+from broker.tls.stream import reset
 
 
 class Entrance(asyncio.Protocol):
@@ -20,18 +18,7 @@ class Entrance(asyncio.Protocol):
         address = transport.get_extra_info("peername")
         connection = self._admit(address[0] if address else "")
         if connection is None:
-            _reset(cast("asyncio.Transport", transport))
+            reset(cast("asyncio.Transport", transport))
             return
         transport.set_protocol(connection)
         connection.connection_made(transport)
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Leave no trace of it, not even in TIME_WAIT."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is not None:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        except OSError:
-            pass
-    transport.abort()

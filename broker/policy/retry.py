@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from broker.core.deadlines import RETRY_RESERVE
 from broker.policy.window import SlidingCounts
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -120,7 +121,7 @@ class Backoff:
     """Seconds, at most, before the first retry; doubled for each that follows."""
     most: float = 5.0
     """Seconds beyond which it does not grow."""
-    reserve: float = 0.5
+    reserve: float = RETRY_RESERVE
     """Seconds that the retry itself needs before the deadline."""
     random: Callable[[], float] = _random.Random().random  # noqa: S311  spreads load, guards nothing
 

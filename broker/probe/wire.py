@@ -10,6 +10,7 @@ from typing import Final
 from broker.probe.budget import Budget
 from broker.probe.flight import Flight
 from broker.probe.hello import CLOSE_NOTIFY
+from broker.upstream.race import connected
 
 _CHUNK: Final = 16 * 1024
 _MOST: Final = 256 * 1024
@@ -76,15 +77,7 @@ async def resolve(host: str, port: int, seconds: float) -> list[Place]:
 async def connect(place: Place) -> socket.socket:
     """A connected socket that does not block; raises `OSError`."""
     family, address = place
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+    return await connected(address, family)
 
 
 async def ask(place: Place, budget: Budget, first: bytes, *, whole: bool = False) -> Reply:

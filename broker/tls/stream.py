@@ -139,13 +139,7 @@ class SecureStream(asyncio.Protocol):
         if self._transport is None:
             return
         self.closing = True
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            except OSError:
-                pass
-        self._transport.abort()
+        reset(self._transport)
 
     # asyncio.Protocol.
 
@@ -263,3 +257,14 @@ class SecureStream(asyncio.Protocol):
         if self._transport is not None and not self.closing:
             self.closing = True
             self._transport.close()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection by RST: nothing of it stays, not even in TIME_WAIT."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass
+    transport.abort()

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from broker.core.body import Body
+from broker.core.body import Body, BodyBelow
 from broker.core.plan import Reply
 
 COLLECTED_MOST: Final = 64 * 1024
@@ -11,24 +11,33 @@ SOON: Final = 0.25
 """Seconds in which an answer that nobody gets is read on: its connection is worth no more."""
 
 
-class _Collector:
+class AwaitedSink:
+    """The part of a sink that waits for the end of a body: `ended` raises what broke it off."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """The body broke off."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+
+class _Collector(AwaitedSink):
     def __init__(self, most: int) -> None:
+        super().__init__()
         self._most = most
         self.data = bytearray()
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> None:
         self.data += data[: max(0, self._most - len(self.data))]
         if len(self.data) >= self._most and not self.ended.done():
             self.ended.set_result(None)
-
-    def finish(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)
 
 
 async def collect(answer: Reply, most: int = COLLECTED_MOST) -> bytes:
@@ -68,7 +77,7 @@ class Peeked(Body):
     __slots__ = ("_enough", "_most", "_under")
 
     def __init__(self, under: Body, most: int) -> None:
-        super().__init__(_Under(under))
+        super().__init__(BodyBelow(under))
         self._most = most
         self._enough: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         under.drain(self)
@@ -95,16 +104,3 @@ class Peeked(Body):
     def _tell(self) -> None:
         if not self._enough.done():
             self._enough.set_result(None)
-
-
-class _Under:
-    """The body below as a source."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-
-    def pause_body(self) -> None:
-        self._body.pause()
-
-    def resume_body(self) -> None:
-        self._body.resume()

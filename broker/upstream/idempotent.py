@@ -4,7 +4,6 @@ draft-ietf-httpapi-idempotency-key-header-07. The key belongs to the route and i
 whole answer is never sent again; of what provably was not sent, the key is forgotten.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, Final
@@ -15,6 +14,7 @@ from broker.core.plan import Reply, RoutePlan, UpstreamPort
 from broker.policy.idempotency_claim import Claim, KeptAnswer, Key
 from broker.policy.idempotency_key import Fingerprint, parse_idempotency_key
 from broker.policy.refusal import refusal
+from broker.upstream.bodies import AwaitedSink
 from broker.upstream.idempotent_answer import Replay
 from broker.upstream.idempotent_call import IdempotencyKeys, KeyedCall
 from broker.upstream.manner import HoldLimits
@@ -114,17 +114,9 @@ async def _add(held: Held, fingerprint: Fingerprint) -> None:
         body.abandon()
 
 
-class _Reader:
+class _Reader(AwaitedSink):
     """Takes a body for its fingerprint alone."""
 
     def __init__(self, fingerprint: Fingerprint) -> None:
+        super().__init__()
         self.write = fingerprint.add
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def finish(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def fail(self, error: Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_exception(error)

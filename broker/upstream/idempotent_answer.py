@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final, Protocol
 
-from broker.core.body import Body
+from broker.core.body import Body, BodyBelow
 from broker.core.heads import ResponseHead
 from broker.core.message import Line
 from broker.policy.idempotency_claim import KeptAnswer
@@ -109,7 +109,7 @@ class Copied(Body):
 
     def __init__(self, under: Body, collected: Collected, taker: Taker, *, alone: bool) -> None:
         """`alone`: nobody reads it."""
-        super().__init__(_Below(under))
+        super().__init__(BodyBelow(under))
         self._under = under
         self._collected = collected
         self._taker: Taker | None = taker
@@ -153,16 +153,3 @@ class Copied(Body):
     def _end(self, whole: bool) -> None:
         if self._taker is not None:
             self._taker.ended(whole)
-
-
-class _Below:
-    """The body below as a source."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-
-    def pause_body(self) -> None:
-        self._body.pause()
-
-    def resume_body(self) -> None:
-        self._body.resume()

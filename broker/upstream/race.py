@@ -5,7 +5,7 @@ This is what RFC 8305 (Happy Eyeballs) asks for, but for its sorting, which the 
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -19,14 +19,14 @@ STAGGER: Final = 0.25
 async def first_connected(addresses: Sequence[Address]) -> socket.socket:
     """A non-blocking socket to the first that takes a connection; raises `OSError` where none does."""
     if len(addresses) == 1:
-        return await _connected(addresses[0])
+        return await _attempt(addresses[0])
     waiting = interleaved(addresses)
     racing: set[asyncio.Task[socket.socket]] = set()
     failure: BaseException = OSError("the name has no address")
     try:
         while waiting or racing:
             if waiting:
-                racing.add(asyncio.create_task(_connected(waiting.pop(0))))
+                racing.add(asyncio.create_task(_attempt(waiting.pop(0))))
             await asyncio.wait(racing, timeout=STAGGER if waiting else None, return_when=asyncio.FIRST_COMPLETED)
             for attempt in [attempt for attempt in racing if attempt.done()]:
                 error = attempt.exception()
@@ -52,8 +52,13 @@ def interleaved(addresses: Sequence[Address]) -> list[Address]:
     return [each for pair in zip_longest(preferred, others) for each in pair if each is not None]
 
 
-async def _connected(to: Address) -> socket.socket:
+def _attempt(to: Address) -> Coroutine[Any, Any, socket.socket]:
     family, kind, protocol, _, address = to
+    return connected(address, family, kind, protocol)
+
+
+async def connected(address: Any, family: int, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> socket.socket:
+    """A non-blocking socket that is connected to an address; raises `OSError`."""
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)

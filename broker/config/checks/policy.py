@@ -1,16 +1,11 @@
 """Limits and retries that contradict each other."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
 from broker.config.model import Upstream
-
-RESERVE: Final = 0.5
-"""Seconds that have to be left of a deadline for a call to be made again (`policy.retry.Backoff`)."""
-_LONGEST: Final = 90.0
-"""Seconds of the longest deadline that a route has without saying so."""
+from broker.core.deadlines import DEADLINE, RETRY_RESERVE
 
 
 def policies(draft: Draft) -> Iterator[Problem]:
@@ -24,8 +19,8 @@ def policies(draft: Draft) -> Iterator[Problem]:
             yield Problem((*at, "circuit_breaker"), "would never open: say `failures` or `share`")
         elif breaker is not None and not breaker.share and breaker.model_fields_set & {"calls"}:
             yield warning((*at, "circuit_breaker", "calls"), "says nothing without `share`")
-        if _no_time(upstream, _LONGEST):
-            yield Problem((*at, "timeouts", "connect"), f"leaves no time for a retry within {_LONGEST:g}s")
+        if _no_time(upstream, DEADLINE):
+            yield Problem((*at, "timeouts", "connect"), f"leaves no time for a retry within {DEADLINE:g}s")
     for index, route in draft.routes:
         called = draft.upstreams.get(route.upstream)
         if called is not None and route.deadline is not None:
@@ -54,7 +49,7 @@ def _fits(upstream: Upstream, deadline: float, at: Loc) -> Iterator[Problem]:
     if _no_time(upstream, deadline):
         connect = upstream.timeouts.connect
         yield Problem(at, f"leaves no time for a retry: connecting alone may take {connect:g}s (`timeouts.connect`)")
-    elif upstream.retry is not None and deadline <= RESERVE:
-        yield warning(at, f"no call is made again: a retry needs more than {RESERVE:g}s")
+    elif upstream.retry is not None and deadline <= RETRY_RESERVE:
+        yield warning(at, f"no call is made again: a retry needs more than {RETRY_RESERVE:g}s")
     if upstream.queue is not None and upstream.queue.wait >= deadline:
         yield warning(at, f"a call may spend all of it in the queue (`queue.wait` is {upstream.queue.wait:g}s)")
