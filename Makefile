@@ -8,6 +8,10 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n 
 
 OBSOLETE := $(VENV)/lib/broker/obsolete_tls.so
 
+# More than the cores: most of a test is waiting. A file is run by one worker, for the servers that its tests share.
+WORKERS ?= 4
+PYTEST  := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
 .PHONY: run test coverage check lint types imports bench obsolete-tls clean
 
 run: $(VENV)/.run
@@ -15,11 +19,11 @@ run: $(VENV)/.run
 	$(BIN)/broker demo -c routes.yaml
 
 test: check $(VENV)/.obsolete
-	$(BIN)/pytest --durations=15
+	$(PYTEST) --durations=15
 
 # Tracing every line makes the tests take twice as long.
 coverage: $(VENV)/.test $(VENV)/.obsolete
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 check: lint types imports
 

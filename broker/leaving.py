@@ -64,6 +64,10 @@ class Leaving:
     ) -> None:
         if calls:
             await asyncio.wait(calls)
+        # Those of them whose callers have left go on alone, and use what they began with.
+        alone = old.idempotency_keys.alone.tasks()
+        if alone:
+            await asyncio.wait(alone)
         kept = {id(check) for check in new.checks.values()}
         for check in old.checks.values():
             if id(check) not in kept:

@@ -159,9 +159,11 @@ class Running:
 
     async def close(self) -> None:
         """Let go of everything; no call with a caller is under way any more."""
+        if self.compiled is not None:
+            # First, as what a reload took out of use waits for these.
+            await self.compiled.idempotency_keys.close()
         await self.leaving.finish()
         if self.compiled is not None:
-            await self.compiled.idempotency_keys.close()
             for check in self.compiled.checks.values():
                 check.close()
             for upstream in self.compiled.upstreams.values():

@@ -9,7 +9,8 @@ from broker.core.exchange import CallerSide, Exchange
 
 Address = IPv4Address | IPv6Address
 
-_ELEMENT: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
+_ELEMENT: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^,"])++')
+"""An open quote goes on to the end: looked for anew from each quote within it, callers could make that take minutes."""
 _PAIR: Final = re.compile(rb"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\s]*)[ \t]*(?:;|\Z)""")
 
 
@@ -82,7 +83,7 @@ def forwarded_for(values: list[bytes]) -> list[bytes]:
     found: list[bytes] = []
     for value in values:
         elements = _ELEMENT.findall(value)
-        # What is left over is an open quote or an empty element: then nobody knows who stands where.
+        # What is left over is an empty element: then nobody knows who stands where.
         found += map(_for, elements) if b",".join(elements) == value else [b""]
     return found
 

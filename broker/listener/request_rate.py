@@ -48,8 +48,11 @@ class RequestRate:
         """A token of each that is named, or none of either."""
         by_plain, by_standard = self._unclear
         wait = 0.0 if plain is None else by_plain.take(plain)
-        if wait or standard is None:
+        if standard is None:
             return wait
+        if wait:
+            # Who came back when the first has a token would be refused by the other.
+            return max(wait, by_standard.wait(standard))
         wait = by_standard.take(standard)
         if wait and plain is not None:
             by_plain.bucket(plain).give_back()

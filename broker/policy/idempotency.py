@@ -114,15 +114,17 @@ class IdempotencyStore:
             if entry.answer is None:
                 raise BrokerError("idempotency_outcome_unknown")
             return entry.answer
-        if count >= self.settings.entries:
-            raise self._full("", self._over.next_goes(None))
-        if self._running_of[key.caller] + self._over.of(key.caller) >= self.settings.entries_each:
-            raise self._full("the share of one caller, ", self._over.next_goes(key.caller))
+        full = count >= self.settings.entries
+        own = self._running_of[key.caller] + self._over.of(key.caller) >= self.settings.entries_each
+        if full or own:
+            # Of both, what lasts longer: who came back when there is room for others would be refused again.
+            left = [self._over.next_goes(owner) for owner, is_full in ((None, full), (key.caller, own)) if is_full]
+            raise self._full("the share of one caller, " if own else "", max(each or 1.0 for each in left))
         running = self._running[key] = _Running(fingerprint)
         self._running_of[key.caller] += 1
         return Claim(partial(self._finish, key, running))
 
-    def _full(self, which: str, left: float | None) -> BrokerError:
+    def _full(self, which: str, left: float) -> BrokerError:
         settings, now = self.settings, self._clock()
         if now - self._complained >= _COMPLAIN_EVERY:
             self._complained = now
@@ -133,7 +135,7 @@ class IdempotencyStore:
                 settings.entries_each if which else settings.entries,
                 extra={"event": "idempotency_keys_full"},
             )
-        return refusal("overloaded", 1.0 if left is None else left, "No more idempotency keys can be remembered.")
+        return refusal("overloaded", left, "No more idempotency keys can be remembered.")
 
     def _finish(self, key: Key, running: _Running, answer: KeptAnswer | None, remember: bool) -> None:
         del self._running[key]

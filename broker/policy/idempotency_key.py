@@ -30,7 +30,7 @@ def parse_idempotency_key(values: list[bytes]) -> str:
     elif _BARE.fullmatch(value):
         key = value
     else:
-        raise ValueError("The Idempotency-Key is not a string of printable ASCII in double quotes, nor a bare UUID.")
+        raise ValueError("The Idempotency-Key is not a string of printable ASCII in double quotes, nor one word.")
     if not 1 <= len(key) <= LONGEST:
         raise ValueError(f"An Idempotency-Key has 1 to {LONGEST} characters.")
     return key.decode("ascii")

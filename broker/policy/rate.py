@@ -98,3 +98,13 @@ class TokenBuckets:
     def take(self, key: Hashable, cost: float = 1.0) -> float:
         """As `TokenBucket.take`, from the bucket of `key`."""
         return self.bucket(key).take(cost)
+
+    def wait(self, key: Hashable) -> float:
+        """What `take` would give. Takes nothing, and remembers no key for having been asked about it."""
+        found = self._buckets.get(key)
+        if found is None:
+            return 0.0
+        wait = found.take()
+        if not wait:
+            found.give_back()
+        return wait

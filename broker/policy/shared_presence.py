@@ -17,6 +17,8 @@ _SOON: Final = 0.1
 _PAUSE: Final = 1.0
 """Seconds before any other; doubled each time that it was there, and did not stay."""
 _LONGEST: Final = 5.0
+_DOUBLINGS: Final = 3
+"""Times that the pause is doubled until it is the longest: without a bound, a float cannot hold it after 1024 times."""
 _TOLD: Final = 3
 """That it is back is told so many times in a row without waiting whether it stays."""
 
@@ -55,4 +57,4 @@ class Presence:
             log.error("limits are not shared now: each replica grants the whole of them", extra=extra)
         if not was_there:
             return _PAUSE
-        return min(_PAUSE * 2.0 ** (self._brief - 1), _LONGEST) if self._brief else _SOON
+        return min(_PAUSE * 2.0 ** min(self._brief - 1, _DOUBLINGS), _LONGEST) if self._brief else _SOON

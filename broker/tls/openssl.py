@@ -89,13 +89,22 @@ class OpenSslEngine:
         except ssl.SSLError as error:
             raise failure_of(error) from None
 
-    def write(self, data: bytes | memoryview) -> bytes:
-        if len(data) > _WRITE:
-            whole = memoryview(data)
-            return b"".join([self.write(whole[at : at + _WRITE]) for at in range(0, len(data), _WRITE)])
+    def write(self, data: bytes) -> bytes:
         if self._held is not None:
-            self._held += data
+            self._hold(data)
             return self._release()
+        if len(data) <= _WRITE:
+            return self._write(data)
+        whole, out = memoryview(data), []
+        for at in range(0, len(data), _WRITE):
+            out.append(self._write(whole[at : at + _WRITE]))
+            if self.held:
+                # Nothing more is tried now: what is held would be cut up and put together again without end.
+                self._hold(whole[at + _WRITE :])
+                break
+        return b"".join(out)
+
+    def _write(self, data: bytes | memoryview) -> bytes:
         sent = 0
         try:
             sent = self._ssl.write(data)
@@ -103,10 +112,14 @@ class OpenSslEngine:
                 sent += self._ssl.write(memoryview(data)[sent:])
         except ssl.SSLWantReadError:
             # The server renegotiates: what is left waits for its answer.
-            self._held = bytearray(memoryview(data)[sent:])
+            self._hold(memoryview(data)[sent:])
         except ssl.SSLError as error:
             raise failure_of(error) from None
         return self._out.read()
+
+    def _hold(self, data: bytes | memoryview) -> None:
+        self._held = self._held or bytearray()
+        self._held += data
 
     def _release(self) -> bytes:
         held, self._held = bytes(self._held or b""), None

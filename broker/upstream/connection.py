@@ -104,6 +104,7 @@ class UpstreamConnection(KeptStream):
         waiting = self._answered is answered and self._answer is None
         if waiting and over is not None and self._request_sent:
             self._abandoned = True
+            self.reusable = False
             kept = self._answered = self._loop.create_future()
             kept.add_done_callback(partial(let_go, over))
             return
@@ -154,11 +155,6 @@ class UpstreamConnection(KeptStream):
 
     def received(self, data: bytes) -> None:
         parser = self._parser
-        if self._abandoned:
-            # The service is done with the call; whatever it says, nobody wants it.
-            self._tell_watcher(overloaded=False)
-            self.cancel()
-            return
         if parser.done:
             self.reusable = False
             self.abort()
@@ -168,7 +164,12 @@ class UpstreamConnection(KeptStream):
         except ProtocolError as error:
             self._broke_protocol(error)
             return
-        if parser.surplus:
+        if self._abandoned:
+            # The service is done with the call. How it went its status told, if that is here; nobody wants the rest.
+            if self._answer is None and not parser.done:
+                self._tell_watcher(overloaded=False)
+            self.cancel()
+        elif parser.surplus:
             self.reusable = False
             self.close()
         elif not parser.done and not self._paused:

@@ -18,6 +18,10 @@ class KeptOn(Protocol):
     def owner(self) -> str:
         """Whose key it has."""
 
+    @property
+    def making(self) -> "asyncio.Task[None] | None":
+        """The task that makes it, until its answer begins."""
+
     def cut(self, reason: BaseException | None) -> "asyncio.Task[None] | None":
         """End it; gives its task, where that is not over."""
 
@@ -61,6 +65,10 @@ class Alone:
             del self._of[call.owner]
         if not self._calls:
             self._none.set()
+
+    def tasks(self) -> "list[asyncio.Task[None]]":
+        """Those that make them."""
+        return [task for call in self._calls if (task := call.making) is not None]
 
     async def over(self) -> None:
         """Wait until there is none."""

@@ -120,6 +120,11 @@ class KeyedCall:
     # Without its caller.
 
     @property
+    def making(self) -> "asyncio.Task[None] | None":
+        """The task that makes it, until its answer begins."""
+        return self._task
+
+    @property
     def _alone(self) -> bool:
         return self in self._keys.alone
 

@@ -140,3 +140,18 @@ def test_a_clock_that_goes_back_locks_nobody_out(client: "redis.Redis") -> None:
     both.micros -= 3_600_000_000
     assert both.there([0]) == (pytest.approx(1.0), [])
     assert both.there([1])[0] == 0.0
+
+
+def test_what_a_priority_has_to_leave_is_left_and_its_share_helps_before_that_comes_back(client: "redis.Redis") -> None:
+    both = Both(client, [Rate(1.0, 4.0)] * 3)
+    charged = [both.there([2], Priority.LOW) for _ in range(5)]
+    upstream, share = NAMES[2], "share:LOW"
+    assert charged == [(0.0, [upstream])] * 3 + [(0.0, [upstream, share])] * 2
+    # It would be there sooner than the share has one more.
+    assert both.there([2], Priority.LOW) == (pytest.approx(3.0), [])
+
+
+def test_a_full_bucket_takes_nothing_back(client: "redis.Redis") -> None:
+    both = Both(client, [Rate(1 / 60, 2.0)] * 3)
+    both.give_back(NAMES[:1], [])
+    assert [bool(both.there([0])[0]) for _ in range(3)] == [False, False, True]

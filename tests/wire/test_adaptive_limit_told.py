@@ -138,3 +138,18 @@ async def test_a_call_whose_caller_left_is_told_when_the_service_is_done_with_it
         await empty(bulkhead(rig))
         assert [call[1:] for call in told.calls] == [(1, False)]
         assert told.calls[0][0] >= 0.09
+
+
+async def test_an_answer_to_a_caller_that_left_says_what_any_answer_says(told: Told) -> None:
+    for line, overloaded in ((b"503 Service Unavailable", [True]), (b"500 Internal Server Error", [])):
+        service = Service(answer=status(line))
+        service.go.clear()
+        told.calls.clear()
+        async with asyncio.timeout(SOON), serving(service, upstream=ONE) as rig:
+            async with rig.caller() as caller:
+                await caller.send(GET)
+                await service.has(1)
+            await asyncio.sleep(0.1)
+            service.go.set()
+            await empty(bulkhead(rig))
+        assert [call[2] for call in told.calls] == overloaded

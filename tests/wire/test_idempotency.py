@@ -13,6 +13,7 @@ from broker.core.errors import BrokerError
 from broker.testing.raw import RawClient, RawResponse, RawUpstream
 from broker.testing.raw.reader import RawReader, read_request
 from broker.testing.windows_auth import Iis, User, accounts
+from broker.upstream import idempotent
 from broker.upstream.pool import Pool
 
 StartBroker = Callable[..., Awaitable[Any]]
@@ -128,6 +129,16 @@ async def test_the_key_with_another_request_is_refused(
     assert len(upstream.requests) == 1
 
 
+async def test_a_proof_that_the_service_never_sees_may_be_another_one_by_then(
+    broker: StartBroker, upstream: RawUpstream
+) -> None:
+    route = {"credentials": {"type": "bearer", "token": "env:TOKEN"}}
+    running = await broker(upstream.port, route=route, env={"TOKEN": "t0ken-of-the-route"})
+    answers = [await running.ask(post(f"Authorization: Bearer {token}"), "POST") for token in ("old", "new")]
+    assert [(answer.status, replayed(answer)) for answer in answers] == [(200, False), (200, True)]
+    assert len(upstream.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -196,6 +207,18 @@ async def test_a_repeat_waits_only_so_long(broker: StartBroker) -> None:
         answer = await running.ask(post(), "POST")
         assert code(answer) == (409, b"idempotency_key_in_use")
         assert int(answer.headers("retry-after")[0]) >= 1
+        slow.go.set()
+        assert (await first).status == 201
+
+
+async def test_a_repeat_is_told_before_its_own_deadline(broker: StartBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotent, "_MARGIN", 29.5)
+    slow = Slow()
+    async with asyncio.timeout(SOON), RawUpstream(slow) as service:
+        running = await broker(service.port, route={"deadline": "30s"})
+        first = asyncio.create_task(running.ask(post(), "POST"))
+        await slow.asked.wait()
+        assert code(await running.ask(post(), "POST")) == (409, b"idempotency_key_in_use")
         slow.go.set()
         assert (await first).status == 201
 
@@ -429,6 +452,23 @@ async def test_a_call_without_its_caller_ends_at_its_deadline(
         assert len(service.requests) == 1
     assert [record.event for record in caplog.records if "its caller had left" in record.getMessage()] == [
         "upstream_timeout"
+    ]
+
+
+async def test_what_breaks_a_call_without_its_caller_is_told_to_the_log(
+    broker: StartBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = Slow(b"nonsense\r\n\r\n")
+    async with asyncio.timeout(SOON), RawUpstream(slow) as service:
+        running = await broker(service.port)
+        await leave(running.client(), post(), slow)
+        alone = running.app._compiled.idempotency_keys.alone
+        while not alone:
+            await asyncio.sleep(0.005)
+        slow.go.set()
+        await alone.over()
+    assert [record.event for record in caplog.records if "its caller had left" in record.getMessage()] == [
+        "upstream_protocol_error"
     ]
 
 

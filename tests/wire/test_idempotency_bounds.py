@@ -88,6 +88,22 @@ async def test_an_answer_too_large_for_nobody_ends_with_its_connection(broker: S
         assert code(await running.ask(keyed("k"), "POST")) == (409, b"idempotency_outcome_unknown")
 
 
+async def test_an_answer_that_is_too_large_already_ends_with_its_caller(broker: StartBroker) -> None:
+    slow = Slow(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(30_000))
+    slow.go.set()
+    async with asyncio.timeout(SOON), RawUpstream(slow) as service:
+        running = await broker(service.port, route={"deadline": "60s"}, idempotency_keys={"answer": "4KiB"})
+        came = 0
+        async with running.client() as caller:
+            await caller.send(keyed("k"))
+            while came < 20_000:
+                came += len(await caller.reader.some())
+            await caller.abort()
+        # Nothing more comes, and nobody waits for that until the deadline.
+        await slow.gone.wait()
+        assert running.app._compiled.idempotency_keys.room.taken == 0
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "forgotten"),
     [

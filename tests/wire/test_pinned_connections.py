@@ -57,6 +57,13 @@ async def test_the_connection_ends_with_the_callers() -> None:
         assert (await rig.call(PLAIN)).body == b"nobody"
 
 
+async def test_a_login_begins_on_a_connection_that_served_nobody() -> None:
+    async with asyncio.timeout(SOON), serving(by_connection) as rig:
+        for request in (PLAIN, signed(b"NTLM", b"anna")):
+            await rig.call(request)
+        assert [len(connection.requests) for connection in rig.upstream.connections] == [1, 1]
+
+
 async def test_a_scheme_that_proves_each_request_shares_connections() -> None:
     async with asyncio.timeout(SOON), serving(by_connection) as rig:
         for _ in range(3):

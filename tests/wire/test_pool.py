@@ -7,6 +7,7 @@ from asyncio import StreamWriter
 
 import pytest
 from rig import GET, pki, send_fin, serving
+from several import several
 
 from broker.core.alarms import AlarmWheel
 from broker.testing import contexts
@@ -43,7 +44,34 @@ async def test_a_get_that_meets_a_stale_connection_is_tried_once_more() -> None:
     assert [len(connection.requests) for connection in rig.upstream.connections] == [2, 1]
 
 
-@pytest.mark.parametrize("request_bytes", [POST, DELETE, DELETE.replace(b"DELETE", b"MERGE")])
+async def test_a_get_is_sent_twice_at_most_however_many_connections_are_stale() -> None:
+    together = asyncio.Barrier(2)
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        await read_request(reader)
+        if len(rig.upstream.connections) <= 2:
+            await together.wait()
+        writer.write(OK)
+        await read_request(reader)
+
+    async with asyncio.timeout(SOON), serving(script) as rig:
+        await asyncio.gather(rig.call(), rig.call())
+        assert (await rig.call()).body == b"ok"
+    assert sorted(len(connection.requests) for connection in rig.upstream.connections) == [1, 1, 2]
+
+
+async def test_nor_does_it_meet_a_stale_connection_of_another_target() -> None:
+    ejection = {"failures": 1, "time": "40s"}
+    async with asyncio.timeout(SOON), several(once_then_hang_up, once_then_hang_up, ejection=ejection) as rig:
+        assert await rig.bodies(3) == {b"ok": 3}
+        assert sum(rig.asked()) == 4
+        assert rig.upstream.stats.retries == {"stale_connection": 1}
+        assert rig.healthy() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [POST, POST.replace(b"POST", b"GET"), DELETE, DELETE.replace(b"DELETE", b"MERGE")]
+)
 async def test_what_changes_something_is_never_sent_twice(request_bytes: bytes) -> None:
     async with asyncio.timeout(SOON), serving(once_then_hang_up) as rig:
         await rig.call()

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from rig import GET, Rig, serving
 
+from broker.core.errors import BrokerError
 from broker.policy.breaker_settings import State
-from broker.testing.raw.reader import RawReader, read_request
+from broker.testing.raw.reader import RawReader, read_head, read_request
 from broker.testing.raw.upstream import RawUpstream
+from broker.upstream.pool import Pool
 
 SOON = 20.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -125,6 +127,14 @@ async def test_without_a_queue_nothing_is_said_of_one() -> None:
         assert b"As many calls are under way as may be." in (await rig.call()).body
         gauge.go.set()
         assert (await first).status == 200
+
+
+async def test_places_of_the_route_and_of_the_upstream_are_both_given_back() -> None:
+    limits = {"max_concurrency": 1}
+    async with asyncio.timeout(SOON), serving(OK, upstream=limits, route=limits) as rig, rig.caller() as caller:
+        for _ in range(3):
+            await caller.send(GET)
+            assert (await caller.recv_response()).status == 200
 
 
 async def test_a_place_is_kept_until_the_last_byte() -> None:
@@ -263,11 +273,78 @@ async def test_attempts_end() -> None:
         assert len(rig.upstream.requests) == 3
 
 
+async def test_a_call_that_got_no_answer_in_time_is_not_made_again() -> None:
+    limits = {**RETRY, "timeouts": {"first_byte": "200ms"}}
+    async with asyncio.timeout(SOON), serving(Gauge(), upstream=limits) as rig:
+        assert code(await rig.call()) == (504, b"upstream_timeout")
+        assert len(rig.upstream.requests) == 1
+
+
+async def test_a_connect_that_fails_is_tried_again_only_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts = 0
+
+    async def fresh(_: Pool) -> Any:
+        nonlocal attempts
+        attempts += 1
+        raise BrokerError("upstream_connect_failed")
+
+    monkeypatch.setattr(Pool, "fresh", fresh)
+    async with asyncio.timeout(SOON), serving(OK, upstream={"retry": {"on": [503], "backoff": "10ms"}}) as rig:
+        assert code(await rig.call()) == (502, b"upstream_connect_failed")
+    assert attempts == 1
+
+
 async def test_retries_are_a_share_of_the_calls() -> None:
     async with asyncio.timeout(SOON), serving(hang_up, upstream=RETRY) as rig:
         for _ in range(20):
             await rig.call()
         assert len(rig.upstream.requests) <= 20 + 20 * 0.2 + 4
+
+
+async def test_calls_that_went_well_leave_room_for_retries() -> None:
+    asked = 0
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        nonlocal asked
+        while request := await read_request(reader):
+            asked += request.startswith(b"GET /busy")
+            writer.write(BUSY if request.startswith(b"GET /busy") and asked % 2 else OK)
+            await writer.drain()
+
+    busy = GET.replace(b"/thing", b"/busy")
+    async with asyncio.timeout(SOON), serving(script, upstream=RETRY) as rig, rig.caller() as caller:
+        statuses = []
+        for request in [GET] * 40 + [busy] * 6:
+            await caller.send(request)
+            statuses.append((await caller.recv_response()).status)
+    assert statuses == [200] * 46
+
+
+async def test_a_body_too_large_to_hold_on_to_streams_and_goes_out_once() -> None:
+    begun = asyncio.Event()
+
+    async def script(reader: RawReader, writer: StreamWriter) -> None:
+        await read_head(reader)
+        begun.set()
+        await reader.some()
+
+    large = PUT.replace(b"Content-Length: 3", b"Content-Length: 50000000")
+    async with asyncio.timeout(SOON), serving(script, upstream=RETRY) as rig, rig.caller() as caller:
+        await caller.send(large)
+        await begun.wait()
+        assert code(await caller.recv_response("PUT")) == (502, b"upstream_protocol_error")
+        assert len(rig.upstream.connections) == 1
+
+
+async def test_a_chunked_body_that_came_with_its_head_is_sent_again() -> None:
+    chunked = PUT.replace(b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+    async with asyncio.timeout(SOON), serving(failing_first(2, BUSY), upstream=RETRY) as rig:
+        assert code(await rig.call(chunked)) == (200, b"")
+        assert len(rig.upstream.requests) == 3
+        assert rig.app._compiled is not None
+        assert rig.app._compiled.upstreams["back"].stats.retries == {"busy": 2}
 
 
 async def test_an_upstream_that_asks_for_a_pause_gets_it() -> None:
@@ -316,6 +393,25 @@ async def test_a_connect_that_fails_first_never_costs_a_post_its_body(
         assert legacy.requests[1].startswith(b"GET ")
 
 
+async def test_nor_its_other_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken-of-the-route")
+    connect, failed = Pool.fresh, False
+
+    async def fresh(pool: Pool) -> Any:
+        nonlocal failed
+        if failed:
+            return await connect(pool)
+        failed = True
+        raise BrokerError("upstream_connect_failed")
+
+    monkeypatch.setattr(Pool, "fresh", fresh)
+    route = {"credentials": {"type": "bearer", "token": "env:TOKEN"}}
+    retry = {"retry": {"on": ["connect_failed"], "backoff": "10ms"}}
+    async with asyncio.timeout(SOON), serving(OK, upstream=retry, route=route) as rig:
+        assert code(await rig.call(POST)) == (200, b"")
+        assert [request.partition(b"\r\n\r\n")[2] for request in rig.upstream.requests] == [b"abc"]
+
+
 async def test_a_429_pauses_those_who_got_it_and_nobody_else() -> None:
     later = b"HTTP/1.1 429 Too Many\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"
     other = {"name": "other", "match": {"path": "/other/"}}
@@ -339,6 +435,17 @@ LATER = BUSY.replace(b"\r\n\r\n", b"\r\nRetry-After: 30\r\n\r\n")
 async def test_a_retry_waits_as_long_as_the_upstream_asked_for_or_is_not_made() -> None:
     async with asyncio.timeout(SOON), serving([LATER, OK], upstream=RETRY, route={"deadline": "6s"}) as rig:
         assert (await rig.call()).status == 503
+        assert len(rig.upstream.requests) == 1
+
+
+@pytest.mark.parametrize("upstream", [{}, BREAKER], ids=["", "breaker"])
+async def test_a_503_that_asks_for_a_pause_is_meant_for_all(upstream: dict[str, Any]) -> None:
+    other = {"name": "other", "match": {"path": "/other/"}}
+    async with asyncio.timeout(SOON), serving([LATER, OK], upstream=upstream, more_routes=[other]) as rig:
+        assert (await rig.call()).status == 503
+        refused = await rig.call(GET.replace(b"/thing", b"/other/x"))
+        assert code(refused) == (503, b"overloaded")
+        assert 10 <= retry_after(refused) <= 30
         assert len(rig.upstream.requests) == 1
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,8 @@ def test_the_last_that_is_no_proxy_is_the_caller(call: Call, values: list[bytes]
         (b"for=_hidden", "None"),
         (b'host="x;for=6.6.6.6";for=1.1.1.1', "1.1.1.1"),
         (b'for="6.6.6.6, for=1.1.1.1', "None"),
+        (b'for=1.1.1.1, for="6.6.6.6', "None"),
+        (b'for=1.1.1.1, for="6.6.6.6\\', "None"),
         (b"for=6.6.6.6;for=1.1.1.1", "None"),
         (b"for=1.1.1.1;;", "None"),
         (b"for=6.6.6.6 for=1.1.1.1", "None"),
@@ -108,6 +111,16 @@ def test_whatever_comes_nothing_breaks(data: bytes) -> None:
     parse_address(data)
     for element in [*listed([data]), *forwarded_for([data])]:
         parse_address(element)
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b'"\\', b'a"\\"', b'="\\"', b'";\\', b',"\\', b'"\\"",'])
+@pytest.mark.parametrize("before", [b"", b'"', b'for="'])
+def test_no_field_takes_longer_than_it_is_long(before: bytes, piece: bytes) -> None:
+    began = process_time()
+    for end in (b"", b"\\", b'"'):
+        forwarded_for([before + piece * (60_000 // len(piece)) + end])
+    # Looked through again from each quote on, it takes ten seconds and more.
+    assert process_time() - began < 1.0
 
 
 SETTINGS = SlowingSettings(after=2, delay=0.25, most=1.0, forget=600.0, addresses=3)
@@ -220,3 +233,8 @@ def test_it_can_be_turned_off(call: Call) -> None:
     slowing = Slowing(SlowingSettings(0, 0.0, 1.0, 600.0, 10))
     assert {slowing.note(call()) for _ in range(20)} == {0.0}
     assert len(slowing) == 0
+
+
+def test_an_address_in_brackets_is_followed_by_a_port_or_by_nothing() -> None:
+    assert str(parse_address(b"[::1]:80")) == str(parse_address(b"[::1]")) == "::1"
+    assert [parse_address(text) for text in (b"[::1]x", b"[::1]:", b"[::1]80", b"[::1")] == [None] * 4

@@ -79,3 +79,62 @@ def test_a_complete_body_cannot_fail_any_more() -> None:
     body.fail(ConnectionError())
     body.drain(sink)
     assert sink.end == "finished"
+
+
+class Flow:
+    """A source that knows whether it was told to stop, and a sink that knows what it was told."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.told: list[object] = []
+
+    def pause_body(self) -> None:
+        self.stopped = True
+
+    def resume_body(self) -> None:
+        self.stopped = False
+
+    def write(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def finish(self) -> None:
+        self.told.append("finish")
+
+    def fail(self, error: Exception) -> None:
+        self.told.append(error)
+
+
+def test_the_first_end_of_a_body_counts_and_nothing_comes_after_it() -> None:
+    flow, broken = Flow(), ConnectionResetError()
+    body = Body(flow)
+    body.fail(broken)
+    body.fail(ValueError())
+    body.feed(b"more")
+    body.finish()
+    body.drain(flow)
+    assert (body.complete, body.error, body.size, flow.told) == (False, broken, 0, [broken])
+    whole = Body(flow)
+    whole.finish()
+    whole.fail(broken)
+    assert (whole.complete, whole.error) == (True, None)
+
+
+def test_a_body_that_is_complete_stops_its_source_no_more() -> None:
+    flow = Flow()
+    body = Body(flow)
+    body.pause()
+    assert flow.stopped
+    body.finish()
+    assert not flow.stopped
+    body.pause()
+    assert not flow.stopped
+
+
+def test_what_was_drained_cannot_be_taken() -> None:
+    flow = Flow()
+    body = Body(flow)
+    body.feed(b"all")
+    body.finish()
+    assert body.take() == b"all"
+    body.drain(flow)
+    assert body.take() is None

@@ -2,6 +2,8 @@
 
 import logging
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from broker.config.limits import Limits
 from broker.core.rates import Rate
 from broker.listener.door import Door
 from broker.listener.refusals import QUIET, Refusals
+from broker.listener.request_rate import RequestRate
 
 KEYS = st.sampled_from(["a", "b", "c", None])
 
@@ -100,3 +103,14 @@ def test_refusals_are_all_counted_and_seldom_told(caplog: pytest.LogCaptureFixtu
     ]
     assert told == [("address", "192.0.2.1", 1), ("listener", "192.0.2.2", 1), ("address", "192.0.2.3", 3)]
     assert "listeners.in.limits.connections is reached" in caplog.text
+
+
+def test_whoever_has_many_addresses_of_one_network_has_one_rate() -> None:
+    rate = RequestRate(Rate(1.0, 2.0), lambda: 0.0)
+
+    def refused(peer: str) -> bool:
+        exchange: Any = SimpleNamespace(caller_side=SimpleNamespace(peer=peer, peer_trusted=False))
+        return rate.refusal(exchange) is not None
+
+    assert [refused(f"2001:db8:1:2::{number}") for number in range(3)] == [False, False, True]
+    assert not refused("2001:db8:1:3::1")

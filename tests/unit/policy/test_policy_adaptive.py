@@ -118,6 +118,67 @@ def test_overload_shrinks_it_to_the_least_and_no_further() -> None:
     assert adaptive.limit == 45
 
 
+@pytest.mark.parametrize("least", range(1, 8))
+def test_whatever_the_least_is_no_overload_tells_less(least: int) -> None:
+    now, told = [0.0], []
+    adaptive = AdaptiveLimit(AdaptiveSettings(least=least, most=50, calls=10), told.append, lambda: now[0])
+    for overloaded in (False, True):
+        for _ in range(1000):
+            now[0] += 0.1
+            adaptive.observe(0.05, adaptive.limit, overloaded=overloaded)
+    assert (min(told), max(told)) == (least, 50)
+
+
+class Told:
+    """A limit of 50 that was found for calls of 50 ms, which is measured anew after 20 s."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        settings = AdaptiveSettings(least=2, most=50, calls=10, measure_every=20.0)
+        self.adaptive = AdaptiveLimit(settings, lambda limit: None, lambda: self.now)
+        for _ in range(1000):
+            self.observe()
+        self.measuring(False)
+        assert self.adaptive.limit == 50
+
+    def observe(self, seconds: float = 0.05, **more: bool) -> None:
+        self.now += 0.1
+        self.adaptive.observe(seconds, self.adaptive.limit, **more)
+
+    def measuring(self, under_way: bool) -> None:
+        for _ in range(1000):
+            if self.adaptive.measuring is under_way:
+                return
+            self.observe()
+        raise AssertionError("it stays as it is")
+
+
+def test_the_first_calls_that_take_much_too_long_shrink_it_gently() -> None:
+    told = Told()
+    limits = []
+    for _ in range(100):
+        told.observe(2.0)
+        limits.append(told.adaptive.limit)
+    assert next(limit for limit in limits if limit != 50) == 40
+
+
+def test_overload_while_the_quiet_service_is_measured_counts_afterwards() -> None:
+    told = Told()
+    told.measuring(True)
+    for _ in range(10):
+        told.observe(overloaded=True)
+    told.measuring(False)
+    assert told.adaptive.limit == 35
+
+
+def test_a_measurement_that_takes_too_long_ends_with_the_next_call_that_is_over() -> None:
+    told = Told()
+    told.measuring(True)
+    told.now += 60.0
+    told.observe(50.0)
+    assert (told.adaptive.measuring, told.adaptive.limit) == (False, 50)
+
+
 def test_the_quiet_service_is_measured_when_it_has_become_quiet() -> None:
     now = [0.0]
     adaptive = AdaptiveLimit(AdaptiveSettings(least=2, calls=10), lambda limit: None, lambda: now[0])
@@ -125,6 +186,25 @@ def test_the_quiet_service_is_measured_when_it_has_become_quiet() -> None:
         now[0] += 1.0
         adaptive.observe(9.0 if active > 2 else 0.5, active)
     assert adaptive.quiet == 0.5
+
+
+def test_calls_of_before_a_measurement_are_not_taken_for_those_of_the_quiet_service() -> None:
+    now = [0.0]
+    adaptive = AdaptiveLimit(AdaptiveSettings(least=2, calls=10), lambda limit: None, lambda: now[0])
+    for _ in range(40):
+        now[0] += 1.0
+        adaptive.observe(0.9, 3)
+    assert (adaptive.quiet, adaptive.measuring) == (0.0, True)
+
+
+def test_calls_that_were_begun_before_a_measurement_and_come_to_nothing_shrink_it() -> None:
+    told = Told()
+    told.measuring(True)
+    told.measuring(False)
+    assert told.adaptive.limit == 50
+    for _ in range(12):
+        told.observe(30.0, overloaded=True)
+    assert told.adaptive.limit == 35
 
 
 def test_a_service_that_is_overloaded_is_not_taken_for_quiet() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from broker.policy.adaptive_bulkhead import AdaptiveBulkhead
 from broker.policy.adaptive_ceiling import Ceiling
+from broker.policy.adaptive_dip import Dip
 from broker.policy.adaptive_sample import Quiet, Sample
 from broker.policy.adaptive_settings import AdaptiveSettings
 from broker.policy.bulkhead import BulkheadSettings
@@ -52,6 +53,24 @@ def test_the_quiet_service_is_the_same_unless_it_has_surely_changed() -> None:
     assert quiet.error < 0.2
     assert quiet.take(0.3, 0.05, 20)
     assert quiet.mean == 0.3
+
+
+def test_what_was_measured_long_ago_counts_only_so_much() -> None:
+    quiet = Quiet()
+    quiet.take(1.0, 0.1, 100_000)
+    quiet.take(1.0, 0.1, 1)
+    quiet.take(1.1, 0.1, 200)
+    assert quiet.mean == pytest.approx(1.05)
+
+
+def test_measurements_take_a_small_part_of_the_time_and_are_not_given_up_at_once() -> None:
+    dip = Dip(AdaptiveSettings(measure_every=60.0, window=1.0), 0.0)
+    dip.begin(0.0, costs=True)
+    assert not dip.overdue(0.9, 0.0)
+    assert dip.overdue(1.1, 0.0)
+    dip.end(30.0)
+    assert not dip.due(30.0 + 500.0)
+    assert dip.due(30.0 + 600.0)
 
 
 def test_what_was_too_much_is_tried_again_with_one_call_more_and_ever_more_seldom() -> None:

@@ -94,6 +94,31 @@ async def test_nobody_waits_longer_than_told(clock) -> None:
     assert bulkhead.active == 0
 
 
+async def test_a_call_waits_no_longer_than_until_its_own_deadline(clock) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(1, queue=1), clock)
+    await bulkhead.enter()
+    async with asyncio.timeout(10):
+        with pytest.raises(BrokerError) as caught:
+            await bulkhead.enter(MEDIUM, clock.now + 0.01)
+    assert caught.value.detail == TOO_LONG
+    low = wait_in_line(bulkhead, LOW)
+    await settle()
+    # One that is too late already takes nobody's place.
+    with pytest.raises(BrokerError) as caught:
+        await bulkhead.enter(HIGH, clock.now)
+    assert caught.value.detail == TOO_LONG
+    bulkhead.leave()
+    await low
+
+
+async def test_a_limit_that_is_lowered_to_what_is_under_way_makes_it_full_from_then_on(clock) -> None:
+    bulkhead = Bulkhead(BulkheadSettings(2), clock)
+    await bulkhead.enter()
+    clock.now += 1000
+    bulkhead.set_limit(1)
+    assert bulkhead.retry_in() == 1.0
+
+
 async def test_a_full_queue_makes_room_for_a_higher_priority_by_its_newest_lowest(clock) -> None:
     bulkhead = Bulkhead(BulkheadSettings(1, queue=3, low_share=1.0), clock)
     await bulkhead.enter()

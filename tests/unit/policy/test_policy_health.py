@@ -80,6 +80,29 @@ def test_without_a_slow_start_it_is_back_at_once(clock) -> None:
     assert health.share() == 1.0
 
 
+def test_checks_that_succeed_bring_an_ejected_target_back_without_what_was_counted(clock) -> None:
+    health = Health(HealthSettings(failures=2, eject_for=10, rise=1, fall=1), clock)
+    health.failure()
+    health.failure()
+    health.checked(False)
+    health.checked(True)
+    assert (health.share(), health.left()) == (1.0, 0.0)
+    health.failure()
+    health.checked(False)
+    health.checked(True)
+    health.failure()
+    assert health.share() == 1.0
+    health.failure()
+    # As after a first time in a row.
+    assert health.left() == 10.0
+
+
+def test_an_ejection_that_is_longer_than_the_longest_lasts_as_long_as_it_says(clock) -> None:
+    health = Health(HealthSettings(failures=1, eject_for=30, eject_most=20), clock)
+    health.failure()
+    assert health.left() == 30.0
+
+
 @pytest.mark.parametrize("wrong", [{"rise": 0}, {"fall": 0}, {"failures": -1}, {"eject_for": 0}, {"slow_start": -1}])
 def test_settings_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError):

@@ -218,6 +218,38 @@ async def test_answers_of_one_owner_make_no_room_at_the_cost_of_others(clock) ->
     assert await refused(some, key=keys[-3]) == UNKNOWN
 
 
+async def test_answers_of_all_owners_together_have_no_more_memory_than_there_is(clock) -> None:
+    some = store(clock, memory=4 * ANSWER.size, answer_most=ANSWER.size)
+    keys = [KEY._replace(caller=str(number)) for number in range(6)]
+    for key in keys:
+        await answered(some, key)
+    assert some.memory == 4 * ANSWER.size
+    assert await refused(some, key=keys[1]) == UNKNOWN
+    assert await some.begin(keys[2], PRINT) is ANSWER
+
+
+async def test_an_answer_larger_than_all_memory_pushes_no_other_out(clock) -> None:
+    some = store(clock, memory=2 * ANSWER.size, answer_most=100 * ANSWER.size)
+    await answered(some)
+    await answered(some, KEY._replace(key="large"), KeptAnswer(HEAD, bytes(2 * ANSWER.size)))
+    assert await some.begin(KEY, PRINT) is ANSWER
+
+
+async def test_answers_without_a_body_take_memory_too(clock) -> None:
+    some = store(clock)
+    await answered(some, answer=KeptAnswer(ResponseHead(204, b"No Content", False, []), b""))
+    assert some.memory >= 100
+
+
+async def test_a_store_that_stays_full_says_so_now_and_then(clock, caplog: pytest.LogCaptureFixture) -> None:
+    some = store(clock, entries=1, window=1000)
+    await answered(some)
+    for passed in (0, 50, 20):
+        clock.now += passed
+        assert await refused(some, key=KEY._replace(key="another")) == "overloaded"
+    assert len(caplog.records) == 2
+
+
 async def test_an_owner_without_keys_is_forgotten(clock) -> None:
     some = store(clock, window=100)
     await answered(some)
@@ -245,6 +277,19 @@ async def test_other_settings_count_for_what_is_remembered(clock) -> None:
 async def test_no_repr_shows_an_answer() -> None:
     assert "made" not in repr(ANSWER)
     assert "orders" not in repr(ANSWER)
+
+
+async def test_who_finds_all_and_its_own_share_full_is_told_when_both_have_room(clock) -> None:
+    some = store(clock, entries=4, window=100)
+    for number in range(3):
+        await answered(some, KEY._replace(caller=f"else{number}"))
+    clock.now += 60
+    await answered(some)
+    with pytest.raises(BrokerError) as caught:
+        await some.begin(KEY._replace(key="k-2"), PRINT)
+    assert caught.value.headers == (("Retry-After", "100"),)
+    clock.now += 100
+    await claimed(some, KEY._replace(key="k-2"))
 
 
 @pytest.mark.parametrize("wrong", ["window", "entries", "memory", "answer_most", "wait"])

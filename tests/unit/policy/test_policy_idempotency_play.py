@@ -63,6 +63,7 @@ def test_within_its_window_a_key_is_sent_once(steps) -> None:
         ([b'"8e03978e-40d5"'], "8e03978e-40d5"),
         ([b" 8e03978e-40d5 "], "8e03978e-40d5"),
         ([rb'"a \"b\" \\ c"'], r'a "b" \ c'),
+        ([b'"' + b"k" * 255 + b'"'], "k" * 255),
     ],
 )
 def test_keys_are_read(values: list[bytes], key: str) -> None:
@@ -88,3 +89,11 @@ def test_fingerprints_tell_requests_apart_and_not_how_they_came(one, two, cut) -
 
     assert digest(*one) == digest(*one, cut)
     assert (digest(*one) == digest(*two)) is (one == two)
+
+
+def test_what_stands_before_and_after_the_border_of_two_parts_counts() -> None:
+    one, two = Fingerprint((b"POST", b"/orders", b"")), Fingerprint((b"POST", b"/order", b"s"))
+    assert one.digest() != two.digest()
+    whole, cut = Fingerprint((b"POST", b"/orders")), Fingerprint((b"POST", b"/"))
+    cut.add(b"orders")
+    assert whole.digest() != cut.digest()

@@ -147,3 +147,14 @@ async def test_the_wait_in_the_queue_is_that_of_both_together(clock: Any) -> Non
     both[0].leave()
     with pytest.raises(BrokerError, match="too long"):
         await asyncio.wait_for(waiting, 10)
+
+
+def test_who_waits_for_its_share_is_told_when_the_bucket_itself_has_one_sooner(clock: Any) -> None:
+    meter, taken = common(Rate(1.0, 4.0), clock), []
+    assert [meter.take(LOW, taken) for _ in range(5)] == [0.0] * 5
+    assert meter.take(LOW, taken) == pytest.approx(3.0)
+
+
+def test_the_priority_of_a_caller_counts_before_that_of_the_route(clock: Any) -> None:
+    gate = Gate([], {}, [], MEDIUM, {"fno": HIGH, "batch": LOW}, Pauses(clock, clock), "u", "r")
+    assert [gate.priority_of(caller) for caller in ("fno", "batch", "")] == [HIGH, LOW, MEDIUM]

@@ -1,5 +1,6 @@
 """A pause that an upstream asked for is kept by all, and never longer than the most."""
 
+import time
 from calendar import timegm
 from datetime import UTC, datetime
 
@@ -61,6 +62,16 @@ def test_every_imf_date_is_read(seconds: int) -> None:
     when = datetime.fromtimestamp(seconds, UTC)
     text = when.strftime("%a, %d %b %Y %H:%M:%S GMT").encode()
     assert parse_retry_after(text, NOW) == seconds - NOW
+
+
+def test_a_date_that_names_no_zone_is_gmt_wherever_the_broker_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("TZ", "EST5")
+            time.tzset()
+            assert parse_retry_after(b"Sun Nov  6 08:49:37 1994", NOW) == 37
+    finally:
+        time.tzset()
 
 
 def test_a_pause_holds_for_its_key_until_it_is_over(clock) -> None:

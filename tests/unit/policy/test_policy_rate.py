@@ -130,3 +130,14 @@ def test_each_key_has_its_bucket_and_the_oldest_key_is_forgotten(clock) -> None:
     assert len(buckets) == 2
     assert buckets.take("a") > 0
     assert buckets.take("b") == 0.0
+
+
+def test_another_burst_leaves_a_bucket_as_full_as_it_is_and_a_debt_as_it_is(clock) -> None:
+    bucket = TokenBucket(Rate(1.0, 10.0), clock)
+    bucket.take(5.0)
+    bucket.reconfigure(Rate(1.0, 20.0))
+    assert bucket.left() == pytest.approx(10.0)
+    bucket.take(10.0)
+    bucket.take(1.0, debt=1.0)
+    bucket.reconfigure(Rate(1.0, 100.0))
+    assert bucket.left() == pytest.approx(-1.0)

@@ -181,3 +181,11 @@ def test_a_retry_budget_counts_on(clock: Any) -> None:
     for _ in range(2):
         budget.call()
     assert budget.take()
+
+
+def test_settings_that_come_back_count_again(clock) -> None:
+    registry = Registry(clock)
+    for limit in (2, 5, 2):
+        registry.bulkhead(("upstream", "u"), BulkheadSettings(limit))
+        registry.apply()
+        assert registry.limit(("upstream", "u")) == limit

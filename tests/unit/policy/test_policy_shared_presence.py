@@ -41,6 +41,14 @@ def test_a_store_that_does_not_stay_is_tried_less_and_less_often(caplog: pytest.
     assert events(caplog) == [AWAY, BACK, AWAY, BACK, AWAY], "and then the log takes it for away"
 
 
+def test_a_store_that_comes_and_goes_for_days_is_tried_on() -> None:
+    presence = Presence("the store")
+    for _ in range(5000):
+        presence.there(steady=False)
+        seconds = presence.gone(REASON)
+    assert seconds == 5.0
+
+
 def test_that_it_is_back_is_told_when_it_has_stayed(caplog: pytest.LogCaptureFixture) -> None:
     presence = Presence("the store")
     for _ in range(9):
