@@ -36,7 +36,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 async def test_a_caller_that_reads_slowly_is_no_slow_service(told: Told) -> None:
-    size = 4 << 20
+    size = 24 << 20
     service = Service(answer=b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, bytes(size)))
     async with asyncio.timeout(SOON), serving(service, upstream=ONE) as rig, rig.caller() as caller:
         await caller.send(GET)
