@@ -28,7 +28,7 @@ def plot(results: Results, path: Path) -> None:
     _goodput(axes[0][0], scenario, ways)
     _at_a_time(axes[0][1], scenario, ways)
     for axis, name, words in ((axes[1][0], "direct", "without"), (axes[1][1], "broker", "with")):
-        _by_priority(axis, scenario, ways[name], f"200s a second by priority, {words} the broker")
+        _by_priority(axis, scenario, ways[name], f"answers with 200 a second by priority, {words} the broker")
     for axis in axes.flat:
         axis.axvspan(scenario.before, scenario.before + scenario.during, color="#000", alpha=0.045, lw=0)
         axis.spines[["top", "right"]].set_visible(False)
@@ -57,7 +57,7 @@ def _goodput(axis: Any, scenario: Scenario, ways: dict[str, Any]) -> None:
         sums = [sum(second) for second in zip(*ways[way.name]["good_each_second"], strict=True)]
         axis.plot(at, sums, color=COLOURS[way.name], label=way.label)
     axis.set_ylim(0, scenario.capacity * (scenario.overload + 1.5))
-    axis.set_title("200s a second", fontsize=10)
+    axis.set_title("answers with 200 a second", fontsize=10)
 
 
 def _at_a_time(axis: Any, scenario: Scenario, ways: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def _sums(scenario: Scenario, results: Results) -> str:
     found = _chosen(results)
     rows = {
         "sent, calls/s": [f"{each['sent']:.0f}" for _, each in found],
-        "goodput, 200s/s": [f"{each['goodput']:.1f}" for _, each in found],
+        "goodput, answers 200/s": [f"{each['goodput']:.1f}" for _, each in found],
         "of the capacity": [f"{100 * each['goodput'] / scenario.capacity:.1f} %" for _, each in found],
         "other outcomes": [_outcomes(each) for _, each in found],
         "`Retry-After`, median (highest)": [_advice(each) for _, each in found],
@@ -93,7 +93,7 @@ def _priorities(results: Results) -> str:
                     f"{1000 * each['p99']:,.0f}" if each["good"] else "",
                 )
             )
-    heads = ("", "wanted/s", "held back/s", "200s/s", "of the calls sent", "p50 ms", "p99 ms")
+    heads = ("", "wanted/s", "held back/s", "answers 200/s", "of the calls sent", "p50 ms", "p99 ms")
     return markdown(heads, rows)
 
 
