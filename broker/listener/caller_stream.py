@@ -15,12 +15,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class CallerStream(SecureStream):
     """A caller's connection, but for the order of its requests and the time that they may take."""
 
-    __slots__ = ("_host", "_last", "_writer", "peer", "peer_trusted", "pins", "tls")
+    __slots__ = ("_host", "_writer", "peer", "peer_trusted", "pins", "tls")
 
     def __init__(self, host: Host, engine: ServerEngine | None) -> None:
         super().__init__(engine)
         self._host = host
-        self._last = False
         self._writer: BodyWriter | None = None
         self.pins: dict[str, Closable] | None = None
         self.peer = ""
@@ -45,10 +44,6 @@ class CallerStream(SecureStream):
 
     def trusts(self, address: str) -> bool:
         return self._host.trusts(address)
-
-    @property
-    def last(self) -> bool:
-        return self._host.draining or self._last
 
     def pin(self, name: str, what: Closable) -> None:
         pins = self.pins = self.pins or {}

@@ -22,7 +22,7 @@ from broker.tls.errors import TlsFailure
 class ServerConnection(CallerStream):
     """One caller's connection."""
 
-    __slots__ = ("_current", "_deadlines", "_parser", "_queue", "_receiving", "_refusal")
+    __slots__ = ("_current", "_deadlines", "_last", "_parser", "_queue", "_receiving", "_refusal")
 
     def __init__(self, host: Host, engine: ServerEngine | None, timeouts: ListenerTimeouts) -> None:
         super().__init__(host, engine)
@@ -32,6 +32,7 @@ class ServerConnection(CallerStream):
         self._receiving: Exchange | None = None
         self._queue: deque[Exchange] = deque()
         self._refusal: BrokerError | None = None
+        self._last = False
 
     # The stream below.
 
@@ -47,8 +48,6 @@ class ServerConnection(CallerStream):
 
     def received(self, data: bytes) -> None:
         deadlines = self._deadlines
-        if deadlines.phase is Phase.LINGER:
-            return
         try:
             self._parser.feed(data)
         except ProtocolError as error:
@@ -137,6 +136,14 @@ class ServerConnection(CallerStream):
 
     # One call after the other.
 
+    @property
+    def last(self) -> bool:
+        """Whether the call under way is the connection's last; a stop lets those that wait behind it have their turn.
+
+        They can go on only until the listener's time is over.
+        """
+        return self._last or (self._host.draining and not self._queue)
+
     def _begin(self, exchange: Exchange) -> None:
         self._current = exchange
         self._deadlines.begin_call()
@@ -209,24 +216,27 @@ class ServerConnection(CallerStream):
 
     def _finish(self, exchange: Exchange) -> None:
         self._queue.clear()
-        if exchange.body_pending or exchange.refusal is not None:
+        if exchange.body_pending or exchange.refusal is not None or self._paused:
             self._linger()
         else:
-            self.close()
-            self._deadlines.wait(Phase.LINGER, self._deadlines.settings.write)
+            self._close(self._deadlines.settings.write)
 
     def _linger(self) -> None:
         """Close, but for a moment let the caller go on sending what nobody reads."""
         self._receiving = None
-        self.close_sending()
-        self.resume_reading()
+        self.close_discarding()
         self._deadlines.wait(Phase.LINGER, LINGER)
+
+    def _close(self, seconds: float) -> None:
+        """Close; what was sent has so long to leave."""
+        self.close()
+        self._deadlines.wait(Phase.CLOSE, seconds)
 
     def drain(self) -> None:
         """Close if nothing is under way; otherwise the call under way is the last."""
         if self._deadlines.phase is Phase.REST:
             self._linger()
-        elif self._current is None and self._deadlines.phase is not Phase.HEAD:
+        elif self._current is None and self._deadlines.phase not in (Phase.HEAD, Phase.LINGER):
             self.close()
 
     def cut_off(self) -> None:
@@ -269,9 +279,10 @@ class ServerConnection(CallerStream):
         phase = self._deadlines.phase
         if phase is Phase.HEAD:
             self._reject(BrokerError("request_timeout", "The request's head did not arrive in time."))
+        elif phase is Phase.LINGER:
+            self._close(self._deadlines.settings.write)
         elif phase is Phase.IDLE and not self.waiting:
-            self.close()
-            self._deadlines.wait(Phase.LINGER, LINGER)
+            self._close(LINGER)
         else:
             self.abort()
 

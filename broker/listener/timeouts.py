@@ -28,6 +28,7 @@ class Phase(Enum):
     CALL = "call"
     REST = "rest"
     LINGER = "linger"
+    CLOSE = "close"
 
 
 class Timed(Protocol):

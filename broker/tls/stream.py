@@ -24,8 +24,8 @@ class SecureStream(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_discarding",
         "_engine",
-        "_half_closed",
         "_held_back",
         "_paused",
         "_ready",
@@ -40,7 +40,7 @@ class SecureStream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ready = engine is None
         self._paused = False
-        self._half_closed = False
+        self._discarding = False
         self._held_back = False
         self._yielded = False
         self.closing = False
@@ -84,7 +84,7 @@ class SecureStream(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Send plaintext; never blocks, see `write_blocked`."""
         transport = self._transport
-        if transport is None or self.closing or self._half_closed:
+        if transport is None or self.closing:
             return
         engine = self._engine
         if engine is None:
@@ -117,22 +117,27 @@ class SecureStream(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what was sent has left: close_notify, then FIN."""
-        if self._transport is not None and not self.closing:
+        if self._transport is not None:
             self._say_goodbye()
-            self.closing = True
             self._transport.close()
 
-    def close_sending(self) -> None:
-        """Say that no more will be sent, but go on reading."""
+    def close_discarding(self) -> None:
+        """Close, but until the peer closes too, or `close` or `abort` ends it, throw away what comes.
+
+        A socket closed over bytes that nobody read answers with a reset, which can destroy what was sent (RFC 9112
+        section 9.6). What comes is not decrypted: OpenSSL takes data that waits behind our close_notify for an error.
+        """
         if self._transport is not None and not self.closing:
             self._say_goodbye()
-            if not self._half_closed:
-                self._half_closed = True
-                self._transport.write_eof()
+            self._discarding = True
+            self._transport.write_eof()
+            self._transport.resume_reading()
 
     def _say_goodbye(self) -> None:
-        if self._engine is not None and self._ready and not self._half_closed:
-            self.transport.write(self._engine.close())
+        if not self.closing:
+            self.closing = True
+            if self._engine is not None and self._ready:
+                self.transport.write(self._engine.close())
 
     def abort(self) -> None:
         """Reset the connection: the peer must see that the transfer broke."""
@@ -157,6 +162,8 @@ class SecureStream(asyncio.Protocol):
             self._drain_engine()
 
     def data_received(self, data: bytes) -> None:
+        if self._discarding:
+            return
         engine = self._engine
         if engine is None:
             self.received(data)
@@ -166,6 +173,8 @@ class SecureStream(asyncio.Protocol):
             self._drain_engine()
 
     def eof_received(self) -> bool:
+        if self._discarding:
+            return False
         engine = self._engine
         if engine is None:
             self.ended(clean=True)
@@ -206,6 +215,8 @@ class SecureStream(asyncio.Protocol):
         return self._ready and not self.closing
 
     def _drain_engine(self) -> None:
+        if self.closing:
+            return
         engine = cast("TlsEngine", self._engine)
         end = monotonic() + _TURN
         try:
