@@ -9,6 +9,10 @@ from broker.core.exchange import CallerSide, Exchange
 
 Address = IPv4Address | IPv6Address
 
+MOST_ELEMENTS: Final = 100
+"""Of each field, counted by its commas: no call passes as many proxies, and each element costs its time."""
+MOST_BYTES: Final = 8 * 1024
+"""Of each field, all lines together."""
 _ELEMENT: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^,"])++')
 """An open quote goes on to the end: looked for anew from each quote within it, callers could make that take minutes."""
 _PAIR: Final = re.compile(rb"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\s]*)[ \t]*(?:;|\Z)""")
@@ -74,18 +78,30 @@ def accounts(exchange: Exchange) -> tuple[list[bytes], list[bytes]]:
 
 
 def listed(values: list[bytes]) -> list[bytes]:
-    """The elements of `X-Forwarded-For`, all lines in one."""
+    """The elements of `X-Forwarded-For`, all lines in one; where they are too many, an empty one stands for them."""
+    if _too_long(values):
+        return [b""]
     return [part.strip(b" \t") for value in values for part in value.split(b",")] if values else []
 
 
 def forwarded_for(values: list[bytes]) -> list[bytes]:
-    """The `for` of each element of `Forwarded` (RFC 7239 section 4); empty where one has none or is malformed."""
+    """The `for` of each element of `Forwarded` (RFC 7239 section 4); empty where one has none or is malformed.
+
+    Where they are too many, an empty one stands for them.
+    """
+    if _too_long(values):
+        return [b""]
     found: list[bytes] = []
     for value in values:
         elements = _ELEMENT.findall(value)
         # What is left over is an empty element: then nobody knows who stands where.
         found += map(_for, elements) if b",".join(elements) == value else [b""]
     return found
+
+
+def _too_long(values: list[bytes]) -> bool:
+    commas = sum(value.count(b",") for value in values)
+    return commas + len(values) > MOST_ELEMENTS or sum(map(len, values)) > MOST_BYTES
 
 
 def _for(element: bytes) -> bytes:

@@ -56,6 +56,8 @@ class BodyHolder:
             limit = min(limit, plan.max_body)
         if max(exchange.head.length, body.size) > limit:
             raise BrokerError("body_too_large")
+        if self.budget is not None:
+            self.budget.check(exchange.head.length)
         taken = body.take()
         if taken is not None:
             return [taken]

@@ -42,8 +42,8 @@ async def serve(path: Path) -> int:
         told.set_result(number)
         starting.cancel()
 
-    # Before the start: what SIGHUP does by default is to end the process, and process 1 of a container has no default
-    # for the others.
+    # Before the start, which reads the file: a SIGHUP that comes from then on is followed by a reload, and none before
+    # needs one. Process 1 of a container has no default for the other signals.
     loop.add_signal_handler(signal.SIGHUP, app.reload, "SIGHUP")
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)

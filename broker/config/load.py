@@ -14,6 +14,7 @@ from broker.config.draft import Draft, draft_of, salvage
 from broker.config.faults import ConfigError, Fault, Problem, render_path
 from broker.config.model import Config
 from broker.config.nodes import Reader, line_of
+from broker.config.partial import rule
 from broker.config.translate import problems_of
 
 __all__ = ["ConfigError", "Fault", "check", "examine", "examine_text", "load", "parse_config", "place", "usable"]
@@ -102,7 +103,7 @@ def _examine(data: bytes, file: str, base: Path, checks: Sequence[Check]) -> tup
     if reader.exhausted or not isinstance(values, dict):
         return None, faults or [Fault(file, 1, "", "expected a mapping that starts with `version: 1`")]
     config, draft, problems = _validate(values, {"base": base})
-    problems += [problem for one in checks for problem in one(draft)]
+    problems += [problem for one in checks for problem in rule(one)(draft)]
     known = {fault.path for fault in faults}
     placed = [_place(problem, root, file) for problem in problems]
     faults += [fault for fault in placed if fault.path not in known]

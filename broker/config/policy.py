@@ -1,5 +1,6 @@
 """How much a service is given: rates, concurrency, queue, breaker, retries."""
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -8,20 +9,28 @@ from broker.config.base import Model, setting
 from broker.config.scalars import Timeout
 from broker.core.rates import RATE, Rate, parse_rate
 
-_PERCENT: Final = r"^[0-9]{1,3}%$"
+_PERCENT: Final = r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?)%$"
 
 
 def parse_share(value: object) -> float:
-    """A share of 1 from `20%`; raises `ValueError`."""
-    if isinstance(value, float) and 0 <= value <= 1:
-        return value
-    if not isinstance(value, str) or not value.endswith("%") or not value[:-1].isdecimal() or int(value[:-1]) > 100:
-        raise ValueError("expected a share such as 20%")
-    return int(value[:-1]) / 100
+    """A share of 1 from `20%`, `12.5%` or a number below 1 such as 0.2; raises `ValueError`."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
+        return float(value)
+    # A whole 1 could be meant as 1% or as all: so it is written as one of these.
+    if not isinstance(value, str) or not re.fullmatch(_PERCENT, value, re.ASCII) or value.endswith("\n"):
+        raise ValueError("expected a share such as 20% or 12.5%, or a number below 1 such as 0.2")
+    return float(value[:-1]) / 100
 
 
 RateSetting = Annotated[Rate, PlainValidator(parse_rate), WithJsonSchema({"type": "string", "pattern": RATE})]
-Share = Annotated[float, BeforeValidator(parse_share), WithJsonSchema({"type": "string", "pattern": _PERCENT})]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": _PERCENT}, {"type": "number", "minimum": 0, "exclusiveMaximum": 1}]}
+    ),
+]
+"""A share of 1."""
 PriorityName = Literal["high", "medium", "low"]
 
 RetryOn = Literal["connect_failed", "reset", "429", "502", "503", "504"]

@@ -60,7 +60,8 @@ def _kind(field: dict[str, Any]) -> str:
         return _link(field["$ref"])
     if "const" in field or "enum" in field:
         values = field.get("enum", [field.get("const")])
-        return ", ".join(f"`{value}`" for value in values)
+        # False is there for editors whose YAML reads a bare `off` so.
+        return ", ".join(f"`{value}`" for value in values if value is not False)
     for key in ("anyOf", "oneOf"):
         if key in field:
             return " or ".join(dict.fromkeys(_kind(item) for item in field[key] if item.get("type") != "null"))
@@ -74,10 +75,10 @@ def _plain(field: dict[str, Any]) -> str:
         values = field.get("additionalProperties") or next(iter(field["patternProperties"].values()))
         return f"mapping of name to {_kind(values)}"
     named = field.get("pattern", "")
-    for word, sign in (("duration", "(ms|s|m|h)"), ("size", "KiB"), ("reference", "(env:")):
+    for word, sign in (("duration", "(ms|s|m|h)"), ("size", "KiB"), ("reference", "(env:"), ("share", "%$")):
         if sign in named:
             return word
-    return {"string": "text", "integer": "number", "boolean": "true or false"}[field["type"]]
+    return {"string": "text", "integer": "number", "number": "number", "boolean": "true or false"}[field["type"]]
 
 
 def _link(reference: str) -> str:

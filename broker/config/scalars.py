@@ -46,6 +46,12 @@ def parse_size(value: object) -> int:
     return number * _BYTES[unit]
 
 
+def size_text(size: int) -> str:
+    """Bytes as the file would say them, in the largest unit that comes out even."""
+    unit = next(unit for unit, bytes_ in reversed(_BYTES.items()) if size % bytes_ == 0)
+    return f"{size // _BYTES[unit]}{unit}"
+
+
 def parse_pin(value: object) -> str:
     """64 lower-case hex digits of a SHA-256 digest written with or without colons; raises `ValueError`."""
     digest = value.replace(":", "").lower() if isinstance(value, str) else ""

@@ -16,7 +16,8 @@ def references_in(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, SecretRef]]:
         yield loc, value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from references_in(getattr(value, name), (*loc, name))
+            # Malformed keys have no value.
+            yield from references_in(getattr(value, name, None), (*loc, name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from references_in(item, (*loc, key))

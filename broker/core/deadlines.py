@@ -8,3 +8,5 @@ DEADLINE: Final = 90.0
 """Seconds; F&O's HttpClient gives up after 100."""
 RETRY_RESERVE: Final = 0.5
 """Seconds that a retry itself needs before the deadline."""
+LONGEST_BACKOFF: Final = 5.0
+"""Seconds beyond which the wait before a retry does not grow."""

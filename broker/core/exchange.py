@@ -44,6 +44,13 @@ class Delivery(Protocol):
         """That attempt was answered with 401: it has not been applied (RFC 9110 section 15.5.2)."""
 
 
+class Attempts(Protocol):
+    """How often a call may go out, whoever makes it again."""
+
+    left: int
+    """Attempts that may follow; whoever makes one takes it off."""
+
+
 class Watcher(Protocol):
     """Who wants to know how the service copes."""
 
@@ -105,6 +112,7 @@ class Exchange:
 
     __slots__ = (
         "asked",
+        "attempts",
         "body",
         "bytes_out",
         "caller",
@@ -172,6 +180,8 @@ class Exchange:
         """Told of every attempt at the call."""
         self.delivery: Delivery | None = None
         """Told by every attempt at the call, those with an altered copy too."""
+        self.attempts: Attempts | None = None
+        """Shared by all copies of the call; None where no setting counts them."""
         self.replayed = False
         """Whether the answer is one that was given before, to the same Idempotency-Key."""
 

@@ -2,11 +2,14 @@
 
 from typing import Final
 
+from broker.core.errors import BrokerError
 from broker.policy.refusal import refusal
 
 DEFAULT: Final = 4 << 30
 _SOON: Final = 5.0
 """Seconds after which a call may find room: others are on their way out, but nobody knows how soon."""
+
+_TOO_LARGE: Final = "The body is larger than all that the broker holds back of request bodies together,"
 
 
 class HeldBodies:
@@ -18,6 +21,11 @@ class HeldBodies:
         self.most = most
         """Bytes; a lower limit refuses what comes, and nothing that is held already."""
         self.used = 0
+
+    def check(self, size: int) -> None:
+        """Raises `BrokerError` for a body of so many bytes that never has room, whatever else is held."""
+        if size > self.most:
+            raise BrokerError("body_too_large", f"{_TOO_LARGE} {self.most} bytes (limits.held_bodies).")
 
     def share(self) -> "HeldShare":
         """What one body takes of it, nothing yet."""
@@ -36,6 +44,7 @@ class HeldShare:
     def grow(self, size: int) -> None:
         """So many bytes more are held; raises `BrokerError` where there is no room for them, and then takes nothing."""
         held = self._held
+        held.check(self.size + size)
         if held.used + size > held.most:
             raise refusal("overloaded", _SOON, "The broker holds back as many request bodies as it may.")
         held.used += size

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from broker.core.deadlines import RETRY_RESERVE
+from broker.core.deadlines import LONGEST_BACKOFF, RETRY_RESERVE
 from broker.policy.window import SlidingCounts
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -81,6 +81,22 @@ def may_retry(
     return AFTER_SENDING[reason]
 
 
+class Attempts:
+    """All attempts at one call; see `broker.core.exchange.Attempts`."""
+
+    __slots__ = ("_most", "left")
+
+    def __init__(self, most: int) -> None:
+        """`most`: attempts in all. The first is under way."""
+        self._most = most
+        self.left = most - 1
+
+    @property
+    def made(self) -> int:
+        """Those that were made, the one under way included."""
+        return self._most - self.left
+
+
 class RetryBudget:
     """Retries are a share of the recent calls, so that a failing upstream is not buried under repetitions."""
 
@@ -119,7 +135,7 @@ class Backoff:
 
     base: float = 0.1
     """Seconds, at most, before the first retry; doubled for each that follows."""
-    most: float = 5.0
+    most: float = LONGEST_BACKOFF
     """Seconds beyond which it does not grow."""
     reserve: float = RETRY_RESERVE
     """Seconds that the retry itself needs before the deadline."""

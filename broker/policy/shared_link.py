@@ -14,6 +14,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     BusyLoadingError,
+    InvalidResponse,
     MovedError,
     NoPermissionError,
     OutOfMemoryError,
@@ -111,7 +112,7 @@ async def opened(made: Connection) -> Connection:
 def away(error: Exception, *, login: bool = False) -> StoreAway:
     """What an error of the library or the server says of the store.
 
-    Of what a server answers to a `login` nothing is repeated: some quote what they were sent.
+    Of what a server answers to a `login` nothing is repeated: some quote what they were sent. Nor is what is no RESP.
     """
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
         return StoreDenied("it did not accept the user or the password")
@@ -122,6 +123,6 @@ def away(error: Exception, *, login: bool = False) -> StoreAway:
             return StoreAway(words)
     if isinstance(error, ResponseError):
         return StoreAway("it refused the login or the database" if login else f"it answered with an error: {error}")
-    if isinstance(error, RedisError | OSError):
+    if isinstance(error, RedisError | OSError) and not isinstance(error, InvalidResponse):
         return StoreAway(str(error).rstrip(".") or type(error).__name__)
     return StoreAway(f"no sound answer ({type(error).__name__})")

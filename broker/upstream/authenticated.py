@@ -19,7 +19,7 @@ from broker.upstream.fetch import fetch
 from broker.upstream.leasing import Lease
 from broker.upstream.manner import HoldLimits
 from broker.upstream.repeat import Repeater
-from broker.upstream.send import Upstream, safe_twice, stale_error
+from broker.upstream.send import Upstream, safe_twice, stale_error, take_attempt
 from broker.upstream.sent import SentBefore, says_not_sent
 
 _ADDRESSES: Final = frozenset({b"location", b"content-location", b"refresh"})
@@ -175,17 +175,19 @@ class _OnOneConnection(_Loop):
     """Whether a connection ended with the call on it."""
 
     async def run(self) -> Answer:
-        safe = safe_twice(self._exchange, self._plan)
         lost = 0
         while True:
+            safe = safe_twice(self._exchange, self._plan)
             lease = await self._leased(certain=not safe, fresh=lost > 0)
             try:
                 return await self._on(lease)
             except Stale:
-                # Nothing but a step of a handshake was lost, or a call that may be made twice.
-                if not safe and self._carried_call:
-                    raise stale_error() from None
-                self._lost_call = self._lost_call or self._carried_call
+                # Nothing but a step of a handshake was lost, or a call that may be made twice, and was not yet.
+                if self._carried_call:
+                    if not safe or self._lost_call:
+                        raise stale_error(self._exchange, repeated=self._lost_call) from None
+                    take_attempt(self._exchange)
+                    self._lost_call = True
             except _Lost:
                 pass
             lost += 1

@@ -52,8 +52,8 @@ async def _establish(
 ) -> UpstreamConnection:
     loop = asyncio.get_running_loop()
     tls = origin.tls
-    engine = None if tls is None else tls.engine(origin.server_name, origin.host, origin.port)
     try:
+        engine = None if tls is None else tls.engine(origin.server_name, origin.host, origin.port)
         _, connection = await loop.create_connection(
             lambda: UpstreamConnection(engine, sock, settings, wheel, released, None if tls is None else tls.options),
             sock=sock,

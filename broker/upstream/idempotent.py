@@ -75,7 +75,7 @@ class IdempotentUpstream:
             return None
         if exchange.head.length > self._limits.total:
             raise BrokerError("body_too_large", "The body is larger than what is compared for an Idempotency-Key.")
-        return await hold(exchange.body, self._limits)
+        return await hold(exchange.body, self._limits, exchange.head.length)
 
     async def _begin(self, exchange: Exchange, key: Key, fingerprint: bytes) -> Claim | KeptAnswer:
         store = self._keys.store

@@ -111,6 +111,7 @@ class Leasing:
         if self.checks is not None and not self.checks.started:
             self.checks.start()
         tried: list[Endpoint] = []
+        told: list[str] = []
         failure: BrokerError | None = None
         while (chosen := targets.choose(key, tried, self.all_pools)) is not None:
             pool, informed = self.pools[chosen.endpoint.at], chosen.informed
@@ -122,12 +123,16 @@ class Leasing:
             except BrokerError as error:
                 failure = failure or error
                 tried.append(chosen.endpoint)
+                told.append(f"{pool.origin.authority.decode()}: {error.cause or error.detail}")
                 if informed is not None:
                     informed.failure()
             except BaseException:
                 if informed is not None:
                     _tell_cut(informed, exchange)
                 raise
+        if failure is not None and len(told) > 1:
+            # The first has the code, as where it is the only one; the log says it of all.
+            failure.cause = "; ".join(told)
         try:
             raise failure or targets.refusal()
         finally:

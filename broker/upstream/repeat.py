@@ -84,5 +84,5 @@ async def _held(exchange: Exchange, limits: HoldLimits, *, challenged: bool) -> 
         # Too large to hold on to: it streams, and goes out once.
         return None
     if head.framing is Framing.LENGTH or challenged or body.complete:
-        return await hold(body, limits)
+        return await hold(body, limits, head.length)
     return None

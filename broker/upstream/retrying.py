@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.errors import BrokerError
 from broker.core.exchange import Exchange
 from broker.core.plan import Reply, RoutePlan, UpstreamPort
-from broker.policy.retry import IDEMPOTENT, Backoff, Reason, RetryBudget, may_retry
+from broker.policy.retry import IDEMPOTENT, Attempts, Backoff, Reason, RetryBudget, may_retry
 from broker.upstream.altered import abandoning
 from broker.upstream.bodies import collected_soon
 from broker.upstream.manner import HoldLimits
@@ -51,16 +51,19 @@ class RetryingUpstream:
     async def send(self, exchange: Exchange, plan: RoutePlan) -> Reply:
         """Make the call; raises the last `BrokerError` that tells whether any attempt was sent."""
         self._budget.call()
+        attempts = Attempts(self._settings.attempts)
+        if attempts.left:
+            # A call that is repeated below keeps to them, too. Where no other is granted, it may be repeated as ever.
+            exchange.attempts = attempts
         # A credential takes the body to hold on to it: so it is held here already, where that is what goes on.
         wanted = self._repeats(exchange, plan) or not isinstance(self._inner, Upstream)
         repeater = await Repeater.holding(exchange, self._settings.limits, wanted=wanted)
         try:
-            return await self._send(exchange, plan, repeater)
+            return await self._send(exchange, plan, repeater, attempts)
         finally:
             repeater.close()
 
-    async def _send(self, exchange: Exchange, plan: RoutePlan, repeater: Repeater) -> Reply:
-        attempt = 1
+    async def _send(self, exchange: Exchange, plan: RoutePlan, repeater: Repeater, attempts: Attempts) -> Reply:
         sent: SentOnce | None = None
         while True:
             made = repeater.attempt(without_body=False)
@@ -69,7 +72,7 @@ class RetryingUpstream:
                     reply = await self._inner.send(made, plan)
             except BrokerError as error:
                 reason = self._reason_of(error)
-                wait = self._wait_for(reason, exchange, plan, repeater, attempt)
+                wait = self._wait_for(reason, exchange, plan, repeater, attempts)
                 if wait is None or reason is None:
                     if sent is not None and says_not_sent(error):
                         return sent.stands(error)
@@ -78,20 +81,20 @@ class RetryingUpstream:
                     sent = SentOnce(None, error.detail, error.cause)
             else:
                 reason = self._reason_of_status(reply.head.status)
-                wait = self._wait_for(reason, exchange, plan, repeater, attempt)
+                wait = self._wait_for(reason, exchange, plan, repeater, attempts)
                 if wait is None or reason is None:
                     return reply
                 answered = await _let_go(reply)
                 sent = sent or answered
             await asyncio.sleep(wait - monotonic())
             self.upstream.stats.count_retry(reason.value)
-            attempt += 1
+            attempts.left -= 1
 
     def _wait_for(
-        self, reason: Reason | None, exchange: Exchange, plan: RoutePlan, repeater: Repeater, attempt: int
+        self, reason: Reason | None, exchange: Exchange, plan: RoutePlan, repeater: Repeater, attempts: Attempts
     ) -> float | None:
         """When (event-loop time in seconds) the call is made again; None where it is not."""
-        if reason is None or attempt >= self._settings.attempts:
+        if reason is None or not attempts.left:
             return None
         again = may_retry(
             reason,
@@ -106,7 +109,7 @@ class RetryingUpstream:
             return None
         now = monotonic()
         asked_for = self.upstream.asked_for(exchange, plan)
-        delay = self._settings.backoff.delay(attempt, exchange.due - now, asked_for)
+        delay = self._settings.backoff.delay(attempts.made, exchange.due - now, asked_for)
         return None if delay is None or not self._budget.take() else now + delay
 
     def _repeats(self, exchange: Exchange, plan: RoutePlan) -> bool:

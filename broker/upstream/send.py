@@ -69,7 +69,8 @@ class Upstream(Leasing):
                 return await self.call(lease, exchange, plan, injection)
             except Stale:
                 if not repeatable:
-                    raise stale_error() from None
+                    raise stale_error(exchange) from None
+                take_attempt(exchange)
                 self.stats.count_retry("stale_connection")
                 retried = True
 
@@ -160,12 +161,22 @@ def _asked(connection: UpstreamConnection, exchange: Exchange, head: bytes) -> C
 
 def safe_twice(exchange: Exchange, plan: RoutePlan) -> bool:
     """Whether a call may go out again of which bytes left, without any setting that asks for it."""
+    if exchange.attempts is not None and not exchange.attempts.left:
+        return False
     return exchange.body is None and exchange.head.method in SAFE and plan.idempotent is not False
 
 
-def stale_error() -> BrokerError:
-    """What becomes of a call that cannot be repeated, on a kept connection that had ended."""
-    return BrokerError("upstream_protocol_error", _STALE, unanswered=True)
+def take_attempt(exchange: Exchange) -> None:
+    """The call goes out once more: that is one of its attempts, where they are counted."""
+    if exchange.attempts is not None:
+        exchange.attempts.left -= 1
+
+
+def stale_error(exchange: Exchange, *, repeated: bool = False) -> BrokerError:
+    """What becomes of a call that cannot be repeated, or not once more, on a kept connection that had ended."""
+    attempts = exchange.attempts
+    used_up = repeated or (attempts is not None and not attempts.left and exchange.head.method in SAFE)
+    return BrokerError("upstream_protocol_error", _STALE_AT_LAST if used_up else _STALE, unanswered=True)
 
 
 _UNAUTHORIZED = 401
@@ -174,3 +185,4 @@ _STALE = (
     "The upstream closed the kept connection as the request was sent; it is not sent twice, "
     "because the upstream may have acted on it."
 )
+_STALE_AT_LAST = "The upstream closed the kept connection as the request was sent, and no attempt is left."

@@ -77,8 +77,13 @@ def whole_body(parts: list[bytes]) -> Body:
     return whole
 
 
-async def hold(body: Body, limits: HoldLimits) -> Held:
-    """All of `body`; raises `BrokerError` when the limits, the budget of all calls or the disk do not allow it."""
+async def hold(body: Body, limits: HoldLimits, length: int = 0) -> Held:
+    """All of `body`; raises `BrokerError` when the limits, the budget of all calls or the disk do not allow it.
+
+    `length`: what its head says, in bytes; 0 where it does not say.
+    """
+    if limits.budget is not None:
+        limits.budget.check(length)
     collector = _Collector(body, limits)
     try:
         body.drain(collector)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,40 @@ async def test_of_several_that_connect_one_is_kept(listening: socket.socket, mon
         with await first_connected([at(listening.getsockname()[1])] * 4) as sock:
             await nothing_left(before + 1)
             assert sock.getpeername() == listening.getsockname()
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_whatever_connects_too_late_is_closed(given_up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "STAGGER", 0.0)
+    gate, begun = asyncio.Event(), 0
+    pairs = [socket.socketpair() for _ in range(3)]
+
+    async def attempt(to: Address) -> socket.socket:
+        nonlocal begun
+        begun += 1
+        with suppress(asyncio.CancelledError):
+            await gate.wait()
+        return pairs[to[4]][0]
+
+    monkeypatch.setattr(race, "_attempt", attempt)
+    going = asyncio.create_task(first_connected([(socket.AF_INET, 1, 6, "", number) for number in range(3)]))
+    async with asyncio.timeout(SOON):
+        while begun < 3:
+            await asyncio.sleep(0)
+        if given_up:
+            going.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await going
+        gate.set()
+        won = None if given_up else await going
+        late = [ours for ours, _ in pairs if ours is not won]
+        while any(ours.fileno() >= 0 for ours in late):
+            await asyncio.sleep(0)
+    assert len(late) == (3 if given_up else 2)
+    assert won is None or won.fileno() >= 0
+    for pair in pairs:
+        for end in pair:
+            end.close()
 
 
 @given(st.lists(st.sampled_from([socket.AF_INET, socket.AF_INET6]), min_size=1, max_size=12))

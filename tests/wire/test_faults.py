@@ -336,7 +336,7 @@ QUICK = {"timeouts": {"connect": "200ms", "first_byte": "200ms", "idle": "200ms"
 
 def deadline(expected: tuple[int, bytes]) -> dict[str, str]:
     """For a route: soon over where that is what is looked at, else out of the way."""
-    return {"deadline": "400ms" if expected == TIMEOUT else "30s"}
+    return {"deadline": "800ms" if expected == TIMEOUT else "30s"}
 
 
 @SETTINGS
@@ -419,7 +419,7 @@ async def test_a_body_that_is_all_there_but_for_its_end_never_looks_complete(
 async def test_a_body_that_drips_ends_with_the_deadline_of_the_call(settings: dict[str, Any]) -> None:
     fault = failing(dripping(b"HTTP/1.1 200 OK\r\n\r\n", every=0.05))
     upstream = {"timeouts": {"connect": "300ms", "idle": "300ms"}, **settings}
-    async with asyncio.timeout(SOON), serving(fault, upstream=upstream, route={"deadline": "500ms"}) as rig:
+    async with asyncio.timeout(SOON), serving(fault, upstream=upstream, route={"deadline": "900ms"}) as rig:
         async with nothing_left_by(rig):
             answer = await rig.call()
             assert (answer.status, answer.complete) == (200, False)

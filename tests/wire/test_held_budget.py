@@ -137,15 +137,17 @@ async def test_nothing_counts_after_all_calls_ended_whatever_became_of_them(
 
 
 @pytest.mark.parametrize("manner", MANNERS)
-async def test_a_body_above_the_budget_is_refused_and_no_other_is_harmed(
+async def test_a_body_without_room_is_refused_and_no_other_is_harmed(
     manner: str, broker: StartBroker, legacy: RawUpstream
 ) -> None:
     tight = {"limits": {"held_bodies": "100KiB"}, "env": {"NAME": "name", "WORD": "word"}}
     running = await broker(legacy.port, **tight, **MANNERS[manner])
     async with asyncio.timeout(SOON), running.client() as waiting:
-        whole = request(b"works", SMALL, chunked=True)
+        whole = request(b"works", SMALL, chunked="length" in manner)
         await waiting.send(whole[:-100])
-        refused = await call(running, b"works", LARGE, chunked="length" in manner)
+        while not budget_of(running).used:
+            await asyncio.sleep(0.01)
+        refused = await call(running, b"works", b"n" * 100_000, chunked="length" in manner)
         assert (refused.status, refused.headers("broker-error")) == (503, [b"overloaded"])
         assert int(refused.headers("retry-after")[0]) >= 1
         assert b"holds back as many request bodies as it may" in refused.body
@@ -153,6 +155,40 @@ async def test_a_body_above_the_budget_is_refused_and_no_other_is_harmed(
         assert (await waiting.recv_response("PUT")).status == 200
         await until_nothing_is_held(running)
         assert (await call(running, b"works")).status == 200
+
+
+KEYED = {"for its key": {}, "for its key and its length": {"upstream": HOLDING}}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("manner", [*MANNERS, *KEYED])
+async def test_a_body_that_never_fits_is_not_told_to_come_back(
+    manner: str, chunked: bool, broker: StartBroker, legacy: RawUpstream
+) -> None:
+    tight = {"limits": {"held_bodies": "100KiB"}, "env": {"NAME": "name", "WORD": "word"}}
+    running = await broker(legacy.port, **tight, **{**MANNERS, **KEYED}[manner])
+    whole = request(b"works", LARGE, chunked=chunked)
+    if manner in KEYED:
+        whole = whole.replace(b"\r\n", b"\r\nIdempotency-Key: k\r\n", 1)
+    streams = manner == ("for another attempt" if chunked else "for its length")
+    async with asyncio.timeout(SOON):
+        answer = await running.ask(whole, "PUT")
+        assert (answer.status, answer.headers("broker-error")) == ((200, []) if streams else (413, [b"body_too_large"]))
+        assert answer.headers("retry-after") == []
+        assert streams or b"102400 bytes (limits.held_bodies)" in answer.body
+        assert len(legacy.connections) == streams
+        await until_nothing_is_held(running)
+
+
+@pytest.mark.parametrize("manner", [*sorted({*MANNERS} - {"for its length"}), *KEYED])
+async def test_a_length_that_never_fits_is_refused_before_the_body_has_come(
+    manner: str, broker: StartBroker, legacy: RawUpstream
+) -> None:
+    tight = {"limits": {"held_bodies": "100KiB"}, "env": {"NAME": "name", "WORD": "word"}}
+    running = await broker(legacy.port, **tight, **{**MANNERS, **KEYED}[manner])
+    more = b"\r\nIdempotency-Key: k\r\n" if manner in KEYED else b"\r\n"
+    head = request(b"works", LARGE)[: -len(LARGE)].replace(b"\r\n", more, 1)
+    assert (await running.ask(head, "PUT")).status == 413
 
 
 async def test_a_reload_changes_the_limit_and_keeps_the_count(broker: StartBroker, legacy: RawUpstream) -> None:

@@ -13,6 +13,8 @@ from broker.testing.contexts import server_context
 from broker.testing.pki import Authority
 from broker.testing.raw.reader import RawReader, read_request
 from broker.testing.raw.upstream import RawUpstream
+from broker.upstream.checks import Checks
+from broker.upstream.origin import Origin
 
 SOON = 20.0
 A, B = says(b"a"), says(b"b")
@@ -192,6 +194,33 @@ async def test_the_fallback_takes_over_when_checks_fail() -> None:
         one.health = BUSY
         await until(lambda: rig.healthy() == [False, True])
         assert await rig.bodies(3) == {b"b": 3}
+
+
+async def test_a_surprise_in_one_check_ends_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = Moody(A), Moody(B)
+    surprised = 0
+    ask = Checks._ask
+
+    async with asyncio.timeout(SOON), several(one, two, slow_start=0, health={"path": "/health", **OFTEN}) as rig:
+        port = rig.targets[1].port
+
+        async def surprising(checks: Checks, origin: Origin) -> str:
+            nonlocal surprised
+            if origin.port == port:
+                surprised += 1
+                raise ZeroDivisionError("what nobody thought of")
+            return await ask(checks, origin)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Checks, "_ask", surprising)
+            await until(lambda: rig.healthy() == [True, False])
+            made, before = len(one.checks), surprised
+            await until(lambda: len(one.checks) > made + 2 and surprised > before + 2)
+        await until(lambda: rig.healthy() == [True, True])
+    [first, *_] = [vars(record) for record in caplog.records if "health_check_failed" in vars(record).values()]
+    assert isinstance(first["exc_info"][1], ZeroDivisionError)
 
 
 async def test_checks_end_with_the_upstream() -> None:

@@ -3,10 +3,12 @@
 from typing import Final
 
 from broker.config.checks.binds import taken_ports
+from broker.config.checks.bodies import held_bodies
 from broker.config.checks.callers import caller_settings
 from broker.config.checks.callers_places import caller_files, caller_headers, caller_places, listener_mtls
 from broker.config.checks.certificates import client_certificates, server_certificates, trust_files
 from broker.config.checks.credentials_tokens import token_credentials
+from broker.config.checks.deadlines import retries
 from broker.config.checks.limits import limits, remembered_answers
 from broker.config.checks.policy import policies
 from broker.config.checks.references import references, unused
@@ -24,10 +26,12 @@ PURE_CHECKS: Final = (
     taken_ports,
     upstream_settings,
     policies,
+    retries,
     limits,
     remembered_answers,
     several_targets,
     upstream_http,
+    held_bodies,
     caller_settings,
     caller_places,
     caller_headers,

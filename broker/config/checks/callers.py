@@ -6,6 +6,7 @@ from typing import Any
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, did_you_mean, warning
 from broker.config.model import AllOfCaller, ApiKeyCaller, BasicCaller, EntraJwtCaller, HmacCaller, MtlsCaller
+from broker.config.partial import rule
 
 
 def caller_settings(draft: Draft) -> Iterator[Problem]:
@@ -14,16 +15,19 @@ def caller_settings(draft: Draft) -> Iterator[Problem]:
         at: Loc = ("callers", name)
         if isinstance(caller, ApiKeyCaller):
             yield from _api_key(caller, at)
+            yield from _repeated(caller, (*at, "keys"))
         elif isinstance(caller, MtlsCaller):
             yield from _mtls(caller, at)
         elif isinstance(caller, EntraJwtCaller):
-            yield from _entra(caller, at)
+            yield from _issuer(caller, at)
+            yield from _anybody(caller, at)
         elif isinstance(caller, HmacCaller):
             yield from _hmac(caller, at)
         elif isinstance(caller, AllOfCaller):
             yield from _all_of(draft, name, caller, at)
 
 
+@rule
 def _api_key(caller: ApiKeyCaller, at: Loc) -> Iterator[Problem]:
     if caller.header is not None and caller.query is not None:
         yield Problem((*at, "query"), "the key comes in a header or in the query, not in both: two callers can do that")
@@ -31,11 +35,16 @@ def _api_key(caller: ApiKeyCaller, at: Loc) -> Iterator[Problem]:
         yield Problem((*at, "keys"), "contradicts `key`: put that one into the list")
     elif caller.key is None and not caller.keys:
         yield Problem((*at, "key"), "required, or `keys` for several")
+
+
+@rule
+def _repeated(caller: ApiKeyCaller, at: Loc) -> Iterator[Problem]:
     for index, reference in enumerate(caller.keys):
         if reference in caller.keys[:index]:
-            yield Problem((*at, "keys", index), "this key is there already")
+            yield Problem((*at, index), "this key is there already")
 
 
+@rule
 def _mtls(caller: MtlsCaller, at: Loc) -> Iterator[Problem]:
     if caller.trusted_header is None:
         if "trusted_format" in caller.model_fields_set:
@@ -48,17 +57,23 @@ def _mtls(caller: MtlsCaller, at: Loc) -> Iterator[Problem]:
         )
 
 
-def _entra(caller: EntraJwtCaller, at: Loc) -> Iterator[Problem]:
+@rule
+def _issuer(caller: EntraJwtCaller, at: Loc) -> Iterator[Problem]:
     if caller.tenant is None and caller.issuer is None:
         yield Problem((*at, "tenant"), "required, or `issuer` for tokens that do not come from Entra ID")
     if caller.tenant is not None and caller.issuer is not None:
         yield Problem((*at, "issuer"), "contradicts `tenant`, whose issuers are known: give one of them")
     if caller.issuer is not None and "authority" in caller.model_fields_set:
         yield warning((*at, "authority"), "does nothing: the keys are found by `issuer`, or at `jwks_url`")
+
+
+@rule
+def _anybody(caller: EntraJwtCaller, at: Loc) -> Iterator[Problem]:
     if not caller.app_ids and not caller.roles:
         yield warning(at, "any application of the tenant can get a token for this audience; give `app_ids` or `roles`")
 
 
+@rule
 def _hmac(caller: HmacCaller, at: Loc) -> Iterator[Problem]:
     if caller.signed != "timestamp_body":
         if "timestamp_header" in caller.model_fields_set:
@@ -67,6 +82,7 @@ def _hmac(caller: HmacCaller, at: Loc) -> Iterator[Problem]:
         yield Problem((*at, "timestamp_header"), "is the header of the signature")
 
 
+@rule
 def _all_of(draft: Draft, name: str, caller: AllOfCaller, at: Loc) -> Iterator[Problem]:
     names = draft.names["callers"]
     for index, part in enumerate(caller.of):
@@ -80,6 +96,7 @@ def _all_of(draft: Draft, name: str, caller: AllOfCaller, at: Loc) -> Iterator[P
     yield from _one_authorization(draft, caller, at)
 
 
+@rule
 def _one_authorization(draft: Draft, caller: AllOfCaller, at: Loc) -> Iterator[Problem]:
     readers = [part for part in caller.of if reads_authorization(draft.callers.get(part))]
     if len(readers) > 1:

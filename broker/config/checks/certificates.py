@@ -12,7 +12,8 @@ from broker.config.checks.chains import chain_problems, date_problems
 from broker.config.checks.pem import PemError, is_issued_by, read_certificates, read_key
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
-from broker.config.model import Certificate
+from broker.config.model import Certificate, Limits, Listener, Upstream
+from broker.config.partial import rule
 
 _OTHERS: Final = 0o077
 
@@ -20,28 +21,54 @@ _OTHERS: Final = 0o077
 def server_certificates(draft: Draft) -> Iterator[Problem]:
     """Chains and keys of listeners."""
     for name, listener in draft.listeners.items():
-        for index, certificate in enumerate(listener.tls.certificates):
-            yield from _pair(certificate, ("listeners", name, "tls", "certificates", index))
+        yield from _served(listener, ("listeners", name, "tls", "certificates"))
 
 
 def client_certificates(draft: Draft) -> Iterator[Problem]:
     """Certificates that the broker shows to upstreams."""
     for name, upstream in draft.upstreams.items():
-        if upstream.tls is not None and upstream.tls.client_certificate is not None:
-            shown = upstream.tls.client_certificate
-            yield from _client_pair(shown.chain, shown.key, ("upstreams", name, "tls", "client_certificate"))
+        yield from _shown(upstream, ("upstreams", name, "tls", "client_certificate"))
 
 
 def trust_files(draft: Draft) -> Iterator[Problem]:
     """Files of certificates to trust: callers' CAs, and upstreams'."""
     for name, listener in draft.listeners.items():
-        if listener.tls.client_ca is not None:
-            yield from _client_ca(listener.tls.client_ca, ("listeners", name, "tls", "client_ca"))
+        yield from _trusted_callers(listener, ("listeners", name, "tls", "client_ca"))
     for name, upstream in draft.upstreams.items():
-        if upstream.tls is not None and upstream.tls.ca is not None:
-            yield from _upstream_ca(upstream.tls.ca, ("upstreams", name, "tls", "ca"))
-    if draft.limits is not None and draft.limits.store_ca is not None:
-        yield from _upstream_ca(draft.limits.store_ca, ("limits", "store_ca"))
+        yield from _trusted_service(upstream, ("upstreams", name, "tls", "ca"))
+    if draft.limits is not None:
+        yield from _trusted_store(draft.limits, ("limits", "store_ca"))
+
+
+@rule
+def _served(listener: Listener, at: Loc) -> Iterator[Problem]:
+    for index, certificate in enumerate(listener.tls.certificates):
+        yield from _pair(certificate, (*at, index))
+
+
+@rule
+def _shown(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if upstream.tls is not None and upstream.tls.client_certificate is not None:
+        shown = upstream.tls.client_certificate
+        yield from _client_pair(shown.chain, shown.key, at)
+
+
+@rule
+def _trusted_callers(listener: Listener, at: Loc) -> Iterator[Problem]:
+    if listener.tls.client_ca is not None:
+        yield from _client_ca(listener.tls.client_ca, at)
+
+
+@rule
+def _trusted_service(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if upstream.tls is not None and upstream.tls.ca is not None:
+        yield from _upstream_ca(upstream.tls.ca, at)
+
+
+@rule
+def _trusted_store(limits: Limits, at: Loc) -> Iterator[Problem]:
+    if limits.store_ca is not None:
+        yield from _upstream_ca(limits.store_ca, at)
 
 
 def _pair(certificate: Certificate, at: Loc) -> Iterator[Problem]:

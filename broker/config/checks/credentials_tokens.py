@@ -10,6 +10,7 @@ from broker.config.credentials_entra import what_to_install
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
 from broker.config.model import EntraCredentials, OAuth2Credentials
+from broker.config.partial import knows
 
 
 def token_credentials(draft: Draft) -> Iterator[Problem]:
@@ -24,6 +25,8 @@ def token_credentials(draft: Draft) -> Iterator[Problem]:
 
 def _credentials(draft: Draft) -> Iterator[tuple[Loc, Any]]:
     for index, route in draft.routes:
+        if not knows(route, "credentials"):
+            continue
         at: Loc = ("routes", index, "credentials")
         if isinstance(route.credentials, list):
             yield from (((*at, position), each) for position, each in enumerate(route.credentials))

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from broker.config.draft import Draft
-from broker.config.faults import Problem
+from broker.config.faults import Loc, Problem
 from broker.config.model import Match, Route
+from broker.config.partial import Partial, knows, rule
 
 Entry = tuple[int, Route]
 
@@ -15,22 +16,24 @@ def names(draft: Draft) -> Iterator[Problem]:
     """Names given twice."""
     seen: set[str] = set()
     for index, route in draft.routes:
-        if route.name in seen:
-            yield Problem(("routes", index, "name"), f"another route is named {route.name}")
-        seen.add(route.name)
+        if knows(route, "name"):
+            if route.name in seen:
+                yield Problem(("routes", index, "name"), f"another route is named {route.name}")
+            seen.add(route.name)
 
 
 def replacements(draft: Draft) -> Iterator[Problem]:
     """Prefixes replaced by what is no prefix: the rest of the path would stick to its last segment."""
     for index, route in draft.routes:
-        if route.path is not None and route.match.path.endswith("/") and not route.path.endswith("/"):
-            yield Problem(("routes", index, "path"), "must end in /, as match.path does")
+        yield from _replaced(route, ("routes", index, "path"))
 
 
 def ambiguous(draft: Draft) -> Iterator[Problem]:
     """Routes of the same rank that one request could match: nothing would decide between them."""
     groups: dict[tuple[str | None, str | None, str, int], list[Entry]] = defaultdict(list)
     for entry in draft.routes:
+        if not knows(entry[1], "match", "listener") or isinstance(entry[1].match, Partial):
+            continue
         match = entry[1].match
         groups[_listener(draft, entry[1]), match.host, match.path, match.conditions].append(entry)
     for group in groups.values():
@@ -46,6 +49,12 @@ def overlap(one: Match, other: Match) -> bool:
     return all(others.get(name, value) == value for name, value in facts.items())
 
 
+@rule
+def _replaced(route: Route, at: Loc) -> Iterator[Problem]:
+    if route.path is not None and route.match.path.endswith("/") and not route.path.endswith("/"):
+        yield Problem(at, "must end in /, as match.path does")
+
+
 def _listener(draft: Draft, route: Route) -> str | None:
     names = draft.names["listeners"]
     return next(iter(names)) if route.listener is None and len(names) == 1 else route.listener
@@ -53,12 +62,12 @@ def _listener(draft: Draft, route: Route) -> str | None:
 
 def _clashes(group: list[Entry]) -> Iterator[Problem]:
     reported: set[int] = set()
-    for (_, one), (index, other) in combinations(group, 2):
+    for (first, one), (index, other) in combinations(group, 2):
         if index not in reported and overlap(one.match, other.match):
             reported.add(index)
+            called = f"route {one.name}" if knows(one, "name") else f"routes[{first}]"
             yield Problem(
-                ("routes", index, "match"),
-                f"route {one.name} takes the same requests; add a condition to one of them",
+                ("routes", index, "match"), f"{called} takes the same requests; add a condition to one of them"
             )
 
 

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
 from broker.config.model import Upstream
-from broker.config.shown import Shown, certificates_shown, shared
+from broker.config.partial import rule
+from broker.config.shown import certificates_shown, shared
 
 
 def several_targets(draft: Draft) -> Iterator[Problem]:
     """Settings that contradict each other, or do nothing."""
     for name, upstream in draft.upstreams.items():
         at: Loc = ("upstreams", name)
-        yield from _repeated(upstream, at)
-        yield from _choice(upstream, at)
-        yield from _ejection(upstream, at)
-        yield from _health(upstream, at)
-        yield from _unshown(upstream, certificates_shown((route for _, route in draft.routes), name), at)
+        for one in (_repeated, _weights, _hash, _no_choice, _ejection, _single, _health):
+            yield from one(upstream, at)
+        yield from _unshown(draft, upstream, at)
 
 
+@rule
 def _repeated(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     seen: set[tuple[str, int]] = set()
     for key, targets in (("targets", upstream.targets), ("fallback", upstream.fallback)):
@@ -29,30 +29,42 @@ def _repeated(upstream: Upstream, at: Loc) -> Iterator[Problem]:
             seen.add((target.host, target.port))
 
 
-def _choice(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+@rule
+def _weights(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     if upstream.weights is not None and len(upstream.weights) != len(upstream.targets):
         yield Problem(
             (*at, "weights"), f"one for each target: {len(upstream.weights)} for {len(upstream.targets)} targets"
         )
+
+
+@rule
+def _hash(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     hashes = upstream.balance == "hash"
     if hashes and upstream.hash_header is None:
         yield Problem((*at, "balance"), "`hash` needs `hash_header`, the header to go by")
     if not hashes and upstream.hash_header is not None:
         yield Problem((*at, "hash_header"), "only `balance: hash` goes by a header")
-    if len(upstream.targets) == len(upstream.all_targets) == 1 and "balance" in upstream.model_fields_set:
+
+
+@rule
+def _no_choice(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if len(upstream.all_targets) == 1 and "balance" in upstream.model_fields_set:
         yield warning((*at, "balance"), "does nothing: there is one target")
 
 
+@rule
 def _ejection(upstream: Upstream, at: Loc) -> Iterator[Problem]:
-    ejection = upstream.ejection
-    if ejection is None:
-        return
-    if ejection.most < ejection.time:
+    if upstream.ejection is not None and upstream.ejection.most < upstream.ejection.time:
         yield Problem((*at, "ejection", "most"), "is shorter than `time`, the first of the times that grow")
-    if ejection.failures and len(upstream.all_targets) == 1:
+
+
+@rule
+def _single(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if upstream.ejection is not None and upstream.ejection.failures and len(upstream.all_targets) == 1:
         yield warning((*at, "ejection"), "does nothing: a single target is left alone by `circuit_breaker`")
 
 
+@rule
 def _health(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     health = upstream.health
     if health is None or health.path is not None:
@@ -62,10 +74,14 @@ def _health(upstream: Upstream, at: Loc) -> Iterator[Problem]:
             yield Problem((*at, "health", key), "needs `path`: without it nothing is asked for, only a connection made")
 
 
-def _unshown(upstream: Upstream, shown: Shown, at: Loc) -> Iterator[Problem]:
+@rule
+def _unshown(draft: Draft, upstream: Upstream, at: Loc) -> Iterator[Problem]:
     """Checks show the certificate that all routes show, else the upstream's own; where that is none, they look bad."""
     own = upstream.tls is not None and upstream.tls.client_certificate is not None
-    if upstream.health is None or own or shared(shown):
+    if upstream.health is None or own:
+        return
+    shown = certificates_shown((route for _, route in draft.routes_of.get(str(at[-1]), ())), str(at[-1]))
+    if shared(shown):
         return
     routes = ", ".join(f"`{name}`" for name, certificate in shown.items() if certificate is not None)
     yield warning(

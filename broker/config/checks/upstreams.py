@@ -8,6 +8,7 @@ from typing import Final
 from broker.config.draft import Draft
 from broker.config.faults import Loc, Problem, warning
 from broker.config.model import Upstream, UpstreamTls
+from broker.config.partial import rule
 from broker.config.upstream_tls import VERSIONS
 
 _MODERN_LEVEL: Final = 2
@@ -21,9 +22,7 @@ def upstream_settings(draft: Draft) -> Iterator[Problem]:
     for name, upstream in draft.upstreams.items():
         at: Loc = ("upstreams", name)
         yield from _schemes(upstream, at)
-        if upstream.tls is not None:
-            yield from _consistent(upstream.tls, (*at, "tls"))
-            yield from _review(upstream.tls, (*at, "tls"))
+        yield from _tls(upstream, (*at, "tls"))
 
 
 def today() -> date:
@@ -31,6 +30,14 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
+@rule
+def _tls(upstream: Upstream, at: Loc) -> Iterator[Problem]:
+    if upstream.tls is not None:
+        for one in (_verification, _anonymous, _versions, _hello, _undated, _overdue):
+            yield from one(upstream.tls, at)
+
+
+@rule
 def _schemes(upstream: Upstream, at: Loc) -> Iterator[Problem]:
     schemes = {target.scheme for target in upstream.all_targets}
     if len(schemes) > 1:
@@ -39,23 +46,30 @@ def _schemes(upstream: Upstream, at: Loc) -> Iterator[Problem]:
         yield Problem((*at, "tls"), "the targets are http://, where TLS settings do nothing")
 
 
-def _consistent(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
+@rule
+def _verification(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
     if tls.unsafe_skip_verify and (tls.ca is not None or tls.pin_sha256):
         yield Problem((*at, "unsafe_skip_verify"), "contradicts ca and pin_sha256, which verify")
+
+
+@rule
+def _anonymous(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
     if tls.ciphers is not None and not tls.unsafe_skip_verify and _ANONYMOUS.search(tls.ciphers):
         yield Problem(
             (*at, "ciphers"), "anonymous suites have no certificate to verify: that takes `unsafe_skip_verify: true`"
         )
-    yield from _versions(tls, at)
 
 
+@rule
 def _versions(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
-    if tls.max_version is None:
-        return
-    if tls.min_version is not None and _age(tls.min_version) > _age(tls.max_version):
+    if tls.max_version is not None and tls.min_version is not None and _age(tls.min_version) > _age(tls.max_version):
         yield Problem((*at, "min_version"), f"is newer than max_version, {tls.max_version}")
+
+
+@rule
+def _hello(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
     most = _HELLO_MOST.get(tls.hello or "full")
-    if most is not None and _age(tls.max_version) > _age(most):
+    if most is not None and tls.max_version is not None and _age(tls.max_version) > _age(most):
         yield Problem((*at, "max_version"), f"`hello: {tls.hello}` can offer {most} at most")
 
 
@@ -63,9 +77,14 @@ def _age(version: str) -> int:
     return VERSIONS.index(version)
 
 
-def _review(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
-    if _weak(tls) and tls.review_by is None:
+@rule
+def _undated(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
+    if tls.review_by is None and _weak(tls):
         yield warning(at, "weak TLS without a `review_by` date")
+
+
+@rule
+def _overdue(tls: UpstreamTls, at: Loc) -> Iterator[Problem]:
     if tls.review_by is not None and tls.review_by < today():
         yield warning((*at, "review_by"), "the day to review this exception has passed")
 

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.callers.address import client_address, forwarded_for, listed, parse_address
+from broker.callers.address import (
+    MOST_BYTES,
+    MOST_ELEMENTS,
+    client_address,
+    client_key,
+    forwarded_for,
+    listed,
+    named,
+    parse_address,
+)
 from broker.callers.ip import IpCheck
 from broker.callers.slowing import PLACES, TOLERATED, Slowing, SlowingSettings
 from broker.callers.verdict import ADMITTED
@@ -97,7 +106,7 @@ def test_an_address_in_the_networks_is_let_in(call: Call) -> None:
         assert (verdict.challenges, verdict.reason) == ((), "Calls are not taken from this address.")
 
 
-@given(st.lists(st.ip_addresses()))
+@given(st.lists(st.ip_addresses(), max_size=MOST_ELEMENTS))
 def test_what_is_written_is_read_again(addresses: list[object]) -> None:
     plain = ", ".join(map(str, addresses)).encode()
     standard = ",".join(f'for="[{one}]:1"' if ":" in str(one) else f"for={one}" for one in addresses).encode()
@@ -111,6 +120,55 @@ def test_whatever_comes_nothing_breaks(data: bytes) -> None:
     parse_address(data)
     for element in [*listed([data]), *forwarded_for([data])]:
         parse_address(element)
+
+
+PIECE = st.sampled_from([b",", b", ", b'"', b"\\", b";", b"=", b"for=", b"1.1.1.1", b"10.0.0.2", b"[::1]:1", b"x"])
+
+
+@given(st.lists(st.lists(PIECE, max_size=12).map(b"".join), max_size=3), st.integers(0, MOST_BYTES))
+def test_long_accounts_mean_what_they_mean_one_line_at_a_time(values: list[bytes], blanks: int) -> None:
+    """Up to the bounds, how long an account is makes no difference."""
+    apart = [element for value in values for element in listed([value])]
+    assert listed(values) == apart
+    assert forwarded_for(values) == [element for value in values for element in forwarded_for([value])]
+    size, elements = sum(map(len, values)), sum(value.count(b",") + 1 for value in values)
+    padded = [*values, b" " * min(blanks, MOST_BYTES - size)]
+    assert listed(padded) == [*apart, b""]
+    filled = [*values, b",".join([b"1.1.1.1"] * (MOST_ELEMENTS - elements))]
+    assert listed(filled) == [*apart, *[b"1.1.1.1"] * (MOST_ELEMENTS - elements)]
+    standard = [*values, b",".join([b"for=1.1.1.1"] * (MOST_ELEMENTS - elements))]
+    assert forwarded_for(standard)[-(MOST_ELEMENTS - elements) :] == [b"1.1.1.1"] * (MOST_ELEMENTS - elements)
+
+
+LONG = [
+    [b"1.1.1.1", *[b"10.0.0.2"] * MOST_ELEMENTS],
+    [b"10.0.0.2"] * (MOST_ELEMENTS + 1),
+    [b"6.6.6.6" + b" " * MOST_BYTES, b"1.1.1.1"],
+]
+
+
+@pytest.mark.parametrize("elements", LONG)
+@pytest.mark.parametrize("joined", [False, True])
+def test_an_account_that_is_too_long_names_nobody(call: Call, elements: list[bytes], joined: bool) -> None:
+    plain = [b",".join(elements)] if joined else elements
+    standard = [b",".join(b"for=" + one for one in elements)] if joined else [b"for=" + one for one in elements]
+    short = (XFF, b"1.1.1.1"), (b"Forwarded", b"for=1.1.1.1")
+    by_plain, by_standard = [(XFF, value) for value in plain], [(b"Forwarded", value) for value in standard]
+    for lines in by_plain, by_standard, [*by_plain, *by_standard], [*by_plain, short[1]], [short[0], *by_standard]:
+        exchange = behind(call(*lines))
+        assert client_address(exchange) is None
+        assert client_key(exchange) == "10.0.0.1"
+        assert IpCheck([ip_network("0.0.0.0/0")]).judge(exchange) is not ADMITTED
+    side = behind(call()).caller_side
+    assert named(side, listed(plain)) is named(side, forwarded_for(standard)) is None
+
+
+def test_as_many_as_may_be_are_read(call: Call) -> None:
+    most = [b"1.1.1.1", *[b"10.0.0.2"] * (MOST_ELEMENTS - 1)]
+    assert seen(call, (XFF, b",".join(most))) == "1.1.1.1"
+    assert seen(call, *((XFF, one) for one in most)) == "1.1.1.1"
+    assert seen(call, (XFF, b"1.1.1.1" + b" " * (MOST_BYTES - 7))) == "1.1.1.1"
+    assert seen(call, (b"Forwarded", b",".join(b"for=" + one for one in most))) == "1.1.1.1"
 
 
 @pytest.mark.parametrize("piece", [b'\\"', b'"\\', b'a"\\"', b'="\\"', b'";\\', b',"\\', b'"\\"",'])

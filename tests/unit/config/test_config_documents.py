@@ -67,6 +67,18 @@ def test_every_key_is_described() -> None:
     assert not re.search(r"\| *\|$", key_tables(), re.MULTILINE)
 
 
+def test_the_reference_shows_words_as_the_file_has_them() -> None:
+    assert "| `channel_binding` | `auto`, `off` |" in key_tables()
+    assert "`False`" not in key_tables()
+    assert "| `budget` | share or number |" in key_tables()
+
+
+@pytest.mark.parametrize(("share", "taken"), [("12.5%", True), (0.2, True), (0, True), ("0.2", False), (1, False)])
+def test_the_schema_takes_the_shares_that_check_takes(share: object, taken: bool) -> None:
+    retry = {"$defs": json_schema()["$defs"], "$ref": "#/$defs/Retry"}
+    assert Draft202012Validator(retry).is_valid({"budget": share}) is taken
+
+
 def test_the_reference_is_up_to_date() -> None:
     assert with_tables(PAGE) == PAGE
     with pytest.raises(ValueError, match="no marks"):

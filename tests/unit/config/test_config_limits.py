@@ -69,6 +69,11 @@ def test_a_password_in_the_url_is_a_fault_that_does_not_repeat_it() -> None:
         ("{store_password: env:P}", "", "limits.store_password: there is no `store`"),
         ("{store: redis://a, store_ca: ca.crt}", "", "is of use with rediss:// only"),
         ("{store: redis://a, store_timeout: 2001ms}", "", "limits.store_timeout: is above 2s"),
+        (
+            "{connections: 500, connections_per_address: 501}",
+            "",
+            "routes.yaml:2: limits.connections_per_address: warning: is never reached: `connections` of all are 500",
+        ),
         ("{}", "queue: {size: 5}", "upstreams.u.queue: calls wait only where"),
         ("{}", "{adaptive_concurrency: {}, max_concurrency: 5}"[1:-1], "say one of them"),
         ("{}", "adaptive_concurrency: {least: 9, most: 3}", "is above `most`, which is 3"),
@@ -79,6 +84,14 @@ def test_contradictions_are_faults_with_their_line(limits: str, upstream: str, e
     found = [str(fault) for fault in faults_of(limits, upstream) if expected in str(fault)]
     assert found, faults_of(limits, upstream)
     assert found[0].split(":")[1].isdigit()
+
+
+@pytest.mark.parametrize(
+    "limits",
+    ["{connections: 500}", "{connections: 500, connections_per_address: 500}", "{connections_per_address: 30000}"],
+)
+def test_connections_of_one_address_within_those_of_all_are_no_fault(limits: str) -> None:
+    assert faults_of(limits) == []
 
 
 def test_the_longest_time_for_the_store_is_no_fault() -> None:

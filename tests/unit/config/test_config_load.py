@@ -207,7 +207,10 @@ def test_one_bad_entry_does_not_hide_the_faults_of_others(text: str) -> None:
     assert sorted(fault.split(": ")[1] for fault in messages(bad)) == [
         "callers.fno-dev.key",
         "routes[0].upstream",
+        "routes[1].callers[0]",
+        "routes[1].match",
         "routes[1].max_body",
+        "routes[1].name",
         "routes[2].callers[0]",
         "routes[2].match",
         "routes[2].name",
