@@ -14,8 +14,11 @@ from time import monotonic
 
 log = logging.getLogger(__name__)
 
-TICK = 0.05
-"""Resolution in seconds; an alarm rings up to one tick late, never early."""
+TICK = 0.01
+"""Resolution in seconds; an alarm rings up to one tick late, never early.
+
+Connections that are cut in the same tick come back at the same time: in a longer one, so many that calls wait for them.
+"""
 
 
 class Alarm:
