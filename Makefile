@@ -9,7 +9,7 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || (command -v sudo >/dev/null && sudo -n 
 OBSOLETE := $(VENV)/lib/broker/obsolete_tls.so
 
 # More than the cores: most of a test is waiting. A file is run by one worker, for the servers that its tests share.
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST  := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: run test coverage check lint types imports bench obsolete-tls clean

@@ -277,7 +277,7 @@ class ServerConnection(CallerStream):
 
     def phase_over(self) -> None:
         phase = self._deadlines.phase
-        if phase is Phase.HEAD:
+        if phase is Phase.HEAD and not self.closing:
             self._reject(BrokerError("request_timeout", "The request's head did not arrive in time."))
         elif phase is Phase.LINGER:
             self._close(self._deadlines.settings.write)

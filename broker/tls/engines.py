@@ -30,6 +30,8 @@ def client_tls(options: TlsOptions, wanted: str = "auto") -> ClientTls:
         raise EngineError(*_blame(options, error)) from None
     except OSError as error:
         raise EngineError(_file_key(options, error), str(error)) from None
+    except private.FileError as error:
+        raise EngineError("ca" if options.identity is None else "client_certificate", str(error)) from None
     except ValueError as error:
         raise EngineError("ciphers", str(error)) from None
 
@@ -82,7 +84,8 @@ _MAKERS: Final[dict[str, Callable[[TlsOptions], ClientTls]]] = {
 
 
 def _blame(options: TlsOptions, error: ssl.SSLError) -> tuple[str, str]:
-    if error.reason == "NO_CIPHER_MATCH" or "cipher" in str(error).lower():
+    # Python sets no `reason` where no suite of the list is known.
+    if "cipher" in str(error).lower():
         return "ciphers", "names no suite that the system's OpenSSL has; `profile: obsolete` has more"
     return ("client_certificate" if options.identity is not None else "ca"), str(error)
 

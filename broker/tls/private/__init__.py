@@ -5,10 +5,10 @@
 
 from broker.tls.engine import ClientTls
 from broker.tls.options import TlsOptions
-from broker.tls.private.context import PrivateTls
+from broker.tls.private.context import FileError, PrivateTls
 from broker.tls.private.library import load, version
 
-__all__ = ["available", "client_tls", "load", "version"]
+__all__ = ["FileError", "available", "client_tls", "load", "version"]
 
 
 def available() -> bool:

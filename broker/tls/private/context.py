@@ -15,6 +15,10 @@ from broker.tls.sessions import Sessions
 _REASON: Final = 128
 
 
+class FileError(ValueError):
+    """A file of certificates or keys cannot be used."""
+
+
 class PrivateTls:
     """Makes `PrivateEngine`s for one upstream."""
 
@@ -22,7 +26,7 @@ class PrivateTls:
     checks_name = False
 
     def __init__(self, options: TlsOptions) -> None:
-        """Raises `OSError` when a file cannot be read, `ValueError` when it holds no PEM or no cipher is known."""
+        """Raises `OSError` or `FileError` when a file cannot be used, `ValueError` when no cipher is known."""
         loaded = library.load()
         assert loaded is not None  # noqa: S101 - engines.choose asked
         self.options = options
@@ -31,7 +35,7 @@ class PrivateTls:
         reason = ctypes.create_string_buffer(_REASON)
         self._context = loaded.obsolete_context(ctypes.byref(_settings(options)), reason, _REASON)
         if not self._context:
-            raise ValueError(_failure(options, reason.value.decode()))
+            raise _failure(options, reason.value.decode())
 
     def engine(self, server_name: str | None, host: str, port: int) -> PrivateEngine:
         """See `ClientTls.engine`."""
@@ -93,9 +97,9 @@ def _existing(name: str | None) -> bytes | None:
     return bytes(Path(name)) if name and Path(name).exists() else None
 
 
-def _failure(options: TlsOptions, reason: str) -> str:
+def _failure(options: TlsOptions, reason: str) -> ValueError:
     if reason == "no cipher match":
-        return "names no suite that the private OpenSSL has"
+        return ValueError("names no suite that the private OpenSSL has")
     if options.identity is not None:
-        return f"the client certificate cannot be used: {reason}"
-    return reason
+        return FileError(f"the client certificate cannot be used: {reason}")
+    return FileError(reason)

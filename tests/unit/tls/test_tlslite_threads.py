@@ -185,11 +185,16 @@ async def test_a_finished_connection_leaves_nothing_to_the_collector() -> None:
         with pytest.raises(TlsFailure):
             broken.handshake() or broken.handshake()
 
+    def there() -> list[object]:
+        return [each for each in gc.get_objects() if isinstance(each, Client | TlsliteEngine)]
+
     gc.collect()
     gc.disable()
     try:
+        # A thread of a test before this one may still hold on to its own.
+        before = there()
         live()
-        assert not [each for each in gc.get_objects() if isinstance(each, Client | TlsliteEngine)]
+        assert len(there()) <= len(before)
     finally:
         gc.enable()
 
